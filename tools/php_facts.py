@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""Print version, folder of libphp and prefix of a PHP build for meson, one a line; or one sentence and exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+
+from howdah.engine.phpconfig import read_php_build
+from howdah.errors import EngineVersionError
+
+
+def main() -> int:
+    """Check the php-config named by the first argument."""
+    try:
+        build = read_php_build(sys.argv[1])
+    except EngineVersionError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(build.version, build.library.parent, build.prefix, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
