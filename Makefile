@@ -1,0 +1,74 @@
+# The one runner: `make help` lists what it can do. Nothing but make, python3 and (for setup) apt is needed.
+PYTHON ?= python3
+PORT ?= 8000
+ROOT ?= examples/hello
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+C_FILES := $(wildcard native/*.[ch] tests/native/*.[ch])
+
+.DEFAULT_GOAL := help
+.PHONY: help setup packages tools serve test lint format types unit native php asan stress bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+# -- set up --------------------------------------------------------------------------------------
+setup: tools ## install what is missing, build PHP (once, some minutes) and the extension
+	@php_config=$$($(PYTHON) tools/build_php.py) && $(BIN)/python tools/install_extension.py --php-config "$$php_config"
+
+packages:
+	@$(PYTHON) tools/apt_packages.py
+
+tools: .venv/.complete
+
+.venv/.complete: pyproject.toml | packages
+	@$(PYTHON) tools/create_venv.py .venv
+
+# -- run -----------------------------------------------------------------------------------------
+serve: setup ## serve ROOT (default examples/hello) on PORT (default 8000)
+	@$(BIN)/howdah php-server --root $(ROOT) --listen 127.0.0.1:$(PORT)
+
+# -- check ---------------------------------------------------------------------------------------
+test: ## everything but asan, stress and bench: lint types unit native setup php
+	@$(PYTHON) tools/run_phases.py lint types unit native setup php
+
+lint: tools ## style, layers, line limits, header rule
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+	@$(BIN)/python tools/check_layout.py
+	@PYTHONPATH=src $(BIN)/lint-imports --no-cache | tail -n 20
+	@$(BIN)/python tools/generate_states.py --check
+
+format: tools ## let the formatters rewrite Python and C
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/clang-format -i $(C_FILES)
+
+types: tools ## mypy, strict, on sources, tests and tools
+	@$(BIN)/mypy
+
+unit: tools ## tests that need neither PHP nor the extension
+	@$(PYTEST) -q tests/unit
+
+native: tools ## tests of the pure C parts under ASan, UBSan and TSan
+	@$(BIN)/python tools/native_tests.py
+
+php: setup ## tests with PHP: integration, security, and the stub against the extension
+	@$(BIN)/python -m mypy.stubtest howdah._native --mypy-config-file pyproject.toml
+	@$(PYTEST) -q tests/php tests/security
+
+asan: tools ## the tests with PHP again, on a PHP and an extension built with AddressSanitizer
+	@php_config=$$($(PYTHON) tools/build_php.py --flavour asan) \
+	  && $(BIN)/python tools/install_extension.py --flavour asan --php-config "$$php_config"
+	@tools/asan_python.sh -m pytest -q -p no:randomly --timeout=300 tests/php tests/security
+
+stress: setup ## many parallel requests for a long time
+	@$(PYTEST) -q --timeout=900 -m stress tests/stress
+
+bench: setup ## Howdah against nginx + PHP-FPM; prints CPU per request
+	@$(BIN)/python benchmarks/run.py
+
+clean: ## remove what was built in the checkout (the cached PHP stays)
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
