@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +66,10 @@ def serving(
         command = [str(howdah), "php-server", "--root", str(root), "--listen", listen, "--num-threads", str(threads)]
         for name, value in (php_ini or {}).items():
             command += ["--php-ini", f"{name}={value}"]
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as server:
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True) as server,
+    ):
         try:
             _wait_listening(server, listen, log, start_s)
             yield Served(f"http://{listen}", log)
@@ -98,8 +101,10 @@ def _stop(server: subprocess.Popen[bytes], command: Sequence[str]) -> int:
     try:
         return server.wait(timeout=40)
     except subprocess.TimeoutExpired:
-        server.kill()
         raise ServingError(f"{shlex.join(command)} did not end within 40 s of SIGTERM") from None
+    finally:
+        with suppress(ProcessLookupError):  # whatever it started and left behind
+            os.killpg(server.pid, signal.SIGKILL)
 
 
 def _tail(log: Path) -> str:
