@@ -18,6 +18,8 @@ setup: tools ## install what is missing, build PHP (once, some minutes) and the 
 	@php_config=$$($(PYTHON) tools/build_php.py) && $(BIN)/python tools/install_extension.py --php-config "$$php_config"
 
 packages:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Howdah needs Python 3.11 or newer as $(PYTHON). Another one: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) tools/apt_packages.py
 
 tools: .venv/.complete

@@ -51,14 +51,14 @@ class BuildLog:
 
     Args:
         path: the log file; begun anew.
-        stream: where progress goes.
+        stream: where progress goes; None takes standard error.
     """
 
-    def __init__(self, path: Path, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, path: Path, stream: TextIO | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("", encoding="utf-8")
         self.path = path
-        self._stream = stream
+        self._stream = stream or sys.stderr
         self._started = time.monotonic()
 
     def say(self, text: str) -> None:

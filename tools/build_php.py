@@ -97,11 +97,19 @@ def find_php(flavour: Flavour) -> Path | None:
     return find_cached(flavour)
 
 
+def existing_file(text: str) -> Path:
+    """Check an argument that names a file."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return path.resolve()
+
+
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description="Build the PHP that Howdah embeds, and cache it.")
     parser.add_argument("--flavour", choices=sorted(FLAVOURS), default="release", help="release, or debug with ASan")
-    parser.add_argument("--tarball", type=Path, metavar="FILE", help="PHP's source instead of a download")
+    parser.add_argument("--tarball", type=existing_file, metavar="FILE", help="PHP's source instead of a download")
     parser.add_argument(
         "--print-config", action="store_true", help="only print the php-config of the cached build, never build"
     )
@@ -113,13 +121,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     flavour = FLAVOURS[options.flavour]
     try:
-        if options.tarball is not None and not options.tarball.is_file():
-            raise SourceError(f"--tarball {options.tarball}: there is no such file")
         found = find_php(flavour) if options.tarball is None else None
         if found is None and options.print_config:
             print(f"No {flavour.name} PHP is built yet. Run tools/build_php.py first.", file=sys.stderr)
             return 1
-        print(found or build(flavour, options.tarball and options.tarball.resolve()))
+        print(found or build(flavour, options.tarball))
     except (SourceError, BuildError, EngineVersionError) as error:
         print(f"build_php: {error}", file=sys.stderr)
         return 1

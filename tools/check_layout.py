@@ -20,9 +20,7 @@ MAX_PARAMETERS = 7
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.MULTILINE)
 _GROUP = re.compile(r"^(\w+)_sources = files\((.*?)\)", re.MULTILINE | re.DOTALL)
-_C_FUNCTION = re.compile(
-    r"^(?!typedef|struct|enum|union)\w[^;{}=#]*?(\w+)\(([^;{}]*)\)\s*\n\{\n(.*?)^\}", re.MULTILINE | re.DOTALL
-)
+_C_NAME = re.compile(r"(\w+)\((.*)\)\s*$", re.DOTALL)
 # Every header of PHP begins with one of these.
 _PHP_HEADER = re.compile(r"php|zend|SAPI|TSRM|ext/|main/|Zend/|sapi/")
 # Whose headers the files of a group may reach, directly or through other files of native/.
@@ -64,14 +62,31 @@ def check_c(path: Path, text: str) -> Iterator[tuple[bool, str]]:
     """Check licence line, and length and parameters of every function of a C file."""
     if not text.startswith("/* SPDX-License-Identifier: MIT */"):
         yield True, f"{path}:1: the first line must be /* SPDX-License-Identifier: MIT */"
-    for match in _C_FUNCTION.finditer(text):
-        line = text.count("\n", 0, match.start(1)) + 1
-        lines = match[3].count("\n") + 3
+    for line, name, parameters, lines in c_functions(text):
         if lines > C_FUNCTION_MAX_LINES:
-            yield True, f"{path}:{line}: {match[1]}() has {lines} lines, at most {C_FUNCTION_MAX_LINES}"
-        parameters = match[2].count(",") + 1
+            yield True, f"{path}:{line}: {name}() has {lines} lines, at most {C_FUNCTION_MAX_LINES}"
         if parameters > MAX_PARAMETERS:
-            yield True, f"{path}:{line}: {match[1]}() has {parameters} parameters, at most {MAX_PARAMETERS}"
+            yield True, f"{path}:{line}: {name}() has {parameters} parameters, at most {MAX_PARAMETERS}"
+
+
+def c_functions(text: str) -> Iterator[tuple[int, str, int, int]]:
+    """Find function definitions: a brace alone in the first column opens one, the next such brace closes it.
+
+    Gives:
+        line of the head, name, number of parameters, length in lines.
+    """
+    rows = text.split("\n")
+    for opening, row in enumerate(rows):
+        if row != "{":
+            continue
+        head = opening
+        while head > 0 and rows[head - 1] and not re.search(r"[;}]$|\*/$|^#", rows[head - 1]):
+            head -= 1
+        # A macro call without semicolon can stand above; the head itself has no indented first line.
+        found = _C_NAME.search("\n".join(rows[head:opening]).rpartition(")\n")[2])
+        closing = next((end for end in range(opening, len(rows)) if rows[end] == "}"), opening)
+        if found is not None:
+            yield head + 1, found[1], found[2].count(",") + 1, closing - head + 1
 
 
 def read_groups(meson_text: str) -> dict[str, str]:

@@ -26,9 +26,6 @@ def requirements(pyproject: dict[str, object]) -> list[str]:
 
 def main() -> int:
     """Create or update the environment named by the first argument; the marker file in it means complete."""
-    if sys.version_info < (3, 11):
-        print(f"Howdah needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12")
-        return 1
     folder = Path(sys.argv[1])
     python = folder / "bin" / "python"
     if not python.exists():

@@ -28,8 +28,16 @@ def run(name: str, sanitizers: str) -> int:
     meson = Path(sys.executable).with_name("meson")
     path = f"{meson.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = {**os.environ, **_ENVIRONMENT, "PATH": path}
-    setup = [meson, "setup", folder, PROJECT, "-Dextension=false", f"-Db_sanitize={sanitizers}", "-Dbuildtype=debug"]
-    steps = [] if (folder / "build.ninja").exists() else [setup]
+    setup: list[str | Path] = [
+        meson,
+        "setup",
+        folder,
+        PROJECT,
+        "-Dextension=false",
+        f"-Db_sanitize={sanitizers}",
+        "-Dbuildtype=debug",
+    ]
+    steps: list[list[str | Path]] = [] if (folder / "build.ninja").exists() else [setup]
     steps += [
         [meson, "compile", "-C", folder, "--ninja-args=--quiet"],
         [meson, "test", "-C", folder, "--no-rebuild", "--print-errorlogs", "--quiet"],
