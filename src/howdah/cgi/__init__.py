@@ -1,0 +1,1 @@
+"""Paths, try_files and CGI variables: pure functions on bytes."""

@@ -1,0 +1,1 @@
+"""ASGI in front of the runtime: applications, routing and static files. Holds no thread logic."""
