@@ -262,3 +262,9 @@ def test_no_path_sends_a_source_or_a_hidden_file(site: Site, path: bytes) -> Non
         assert name in {b"/style.css", b"/sub/readme.txt"}
     elif isinstance(found, RedirectRoute):
         assert found.location[:2] not in {b"//", b"/\\"}
+
+
+def test_a_list_without_a_match_leaves_the_path_itself(root: Path) -> None:
+    site = Site(SiteConfig(root=str(root), try_files=("missing.html",)))
+    assert isinstance(route(site, b"/style.css", b""), FileRoute)
+    assert isinstance(route(site, b"/x.php", b""), ScriptRoute)

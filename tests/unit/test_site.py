@@ -222,6 +222,22 @@ def test_an_unreadable_file_is_forbidden(root: Path, site: Site, monkeypatch: py
         site.file(b"/notes.txt")
 
 
+def test_a_folder_that_may_not_be_entered_is_forbidden(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> os.stat_result:
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    for find in (site.script, site.file):
+        with pytest.raises(Forbidden, match="may not enter"):
+            find(b"/index.php")
+
+
+def test_devices_and_fifos_are_no_files(root: Path, site: Site) -> None:
+    os.mkfifo(root / "fifo")
+    assert site.file(b"/fifo") is None
+    assert site.file(b"/missing") is None
+
+
 def test_the_root_is_resolved_once(root: Path) -> None:
     link = root.parent / "current"
     link.symlink_to(root)

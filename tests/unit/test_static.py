@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -248,6 +249,40 @@ def test_reads_work_without_help_of_the_page_cache(tmp_path: Path, monkeypatch: 
     large.write_bytes(content)
     monkeypatch.setattr(static, "_NO_WAIT", 0)
     assert get(large).body == content
+
+
+def test_a_read_that_would_block_happens_in_a_thread(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def would_block(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, "would block")
+
+    monkeypatch.setattr(os, "preadv", would_block)
+    assert get(file).body == TEXT
+
+
+def test_a_failing_disk_cuts_the_answer(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "disk")
+
+    monkeypatch.setattr(os, "preadv", fail)
+    with pytest.raises(OSError, match="disk"):
+        get(file)
+
+
+def test_a_receive_that_repeats_itself_does_no_harm(tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(2 * 1024 * 1024))
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        await asyncio.sleep(0)
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    asyncio.run(send_file(FileRoute(os.fsencode(large), large.stat()), scope, receive, send))
+    assert sum(len(message["body"]) for message in sent[1:]) == 2 * 1024 * 1024
 
 
 def test_a_large_whole_file_is_left_to_a_server_that_can_send_paths(tmp_path: Path) -> None:

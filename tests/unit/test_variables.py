@@ -27,6 +27,7 @@ from howdah.cgi.variables import endpoint, split_host, split_remote
         (b"::1", b"http", (b"::1", b"80")),
         (b":80", b"http", (b"", b"80")),
         (b"", b"http", (b"", b"80")),
+        (b"h" * 300 + b":1", b"http", (b"h" * 300, b"1")),
     ],
 )
 def test_host_is_split(host: bytes, scheme: bytes, expected: tuple[bytes, bytes]) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from howdah.errors import InvalidPath
 
+_PERCENT = ord("%")
 # Characters that a file system may drop at the end of a name (vfat: dots and spaces), so that
 # ``x.php.`` opens ``x.php``.
 _DROPPED_AT_END = b". \t"
@@ -26,8 +27,9 @@ def decode_path(raw: bytes) -> bytes:
     Raises:
         InvalidPath: the path holds NUL, raw or encoded; a C string would end there.
     """
-    path = unquote_to_bytes(raw) if b"%" in raw else raw
-    if b"\0" in path:
+    # Looked for as numbers: bytes in bytes costs an exception inside of CPython.
+    path = unquote_to_bytes(raw) if _PERCENT in raw else raw
+    if 0 in path:
         raise InvalidPath("the path holds a NUL byte; remove it from the address")
     return path
 

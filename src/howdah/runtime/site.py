@@ -73,7 +73,9 @@ class _Known(NamedTuple):
 class Site:
     """Document root and path rules of one site.
 
-    Safe to use from several threads: the caches are replaced entry by entry.
+    Safe to use from several threads: the caches are replaced entry by entry. A link that is switched after
+    a check and before PHP opens the file is not seen; ``symlinks=inside`` guards against mistakes and
+    planted links, not against somebody who may rename files in the root at will.
 
     Args:
         config: the site's configuration.

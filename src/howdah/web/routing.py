@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes
 
 from howdah.cgi.paths import clean_path, decode_path, is_script_name, join_root, normalize_path, script_end
-from howdah.cgi.tryfiles import Candidate
 from howdah.errors import ScriptNotFound
 from howdah.runtime.site import Site, Target
 
@@ -71,13 +71,14 @@ def route(site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method:
         return _redirect(b"/", query, mount)
     is_folder: bool | None = None
     for candidate in site.candidates(path):
-        if candidate.is_below_path and is_folder is False:
+        if is_folder is False and candidate.is_below_path:
             continue
         if candidate.is_script:
-            found = _script(site, candidate, path, query, mount)
-            if found is not None:
-                return found
-            continue
+            try:
+                target = site.script(candidate.path, mount)
+            except ScriptNotFound:
+                continue
+            return _redirect(path, query, mount) if candidate.redirects else ScriptRoute(target)
         status = site.file(candidate.path)
         found_folder = status is not None and stat.S_ISDIR(status.st_mode)
         if candidate.is_path:
@@ -92,23 +93,14 @@ def route(site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method:
     return _by_path(site, path, query, mount)
 
 
-def _script(site: Site, candidate: Candidate, path: bytes, query: bytes, mount: bytes) -> Route | None:
-    try:
-        target = site.script(candidate.path, mount)
-    except ScriptNotFound:
-        return None
-    if candidate.redirects:
-        return _redirect(path, query, mount)
-    return ScriptRoute(target)
-
-
 def _index(site: Site, path: bytes, query: bytes, mount: bytes, *, scripts: bool) -> Route | None:
     """Find what shows a folder: its index script if asked for, or its ``index.html``."""
     below = clean_path(normalize_path(path)).rstrip(b"/") + b"/"
     found: Route | None = None
     index = (site.config.index or "").encode("utf-8", "surrogateescape")
     if scripts and is_script_name(index, site.suffixes):
-        found = _script(site, Candidate(below + index, is_script=True), path, query, mount)
+        with suppress(ScriptNotFound):
+            found = ScriptRoute(site.script(below + index, mount))
     if found is None and not is_script_name(_STATIC_INDEX, site.suffixes):
         status = site.file(below + _STATIC_INDEX)
         if status is not None and stat.S_ISREG(status.st_mode):

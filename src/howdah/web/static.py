@@ -72,7 +72,8 @@ async def send_file(route: FileRoute, scope: Scope, receive: Receive, send: Send
     is opened once and its length taken from the open file, so that replacing it does not harm a running
     answer. Reads that the page cache cannot serve at once happen in a thread, and each piece waits until
     the server took the one before. A large whole file is handed to a server that offers
-    ``http.response.pathsend``; a middleware that must see the body removes that extension from the scope.
+    ``http.response.pathsend``, which then opens it itself; a middleware that must see the body removes that
+    extension from the scope.
 
     Raises:
         ScriptNotFound: the file disappeared since it was routed.
