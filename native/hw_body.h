@@ -38,6 +38,7 @@ HW_HIDDEN hw_body_result_t hw_body_write(hw_body_t *body, const char *data, size
 
 /* Waits until half of what was unread at the last HW_BODY_WOULD_WAIT has been read; timeout_ns < 0 waits without
  * bound. Room that other bodies give back (budgets, disk) is not noticed: bound the wait and offer the bytes again.
+ * With nothing unread only others can make room: then the wait takes 50 ms at most.
  * Thread: the producer. Locks: takes the body's, releases it while waiting. Owns: nothing.
  * Fails: HW_BODY_WOULD_WAIT after the timeout, HW_BODY_CLOSED when it is ended or cancelled. */
 HW_HIDDEN hw_body_result_t hw_body_wait_space(hw_body_t *body, int64_t timeout_ns);
@@ -59,11 +60,11 @@ HW_HIDDEN hw_body_result_t hw_body_wait_data(hw_body_t *body, int64_t timeout_ns
 
 /* Nothing more will come. `complete` tells whether all of it came; only the first call counts. What is unread stays
  * readable. Wakes both sides.
- * Thread: any, but after the producer's last write has returned. Locks: takes the body's. Owns: nothing. Fails: never. */
+ * Thread: any, after the producer's last write has returned. Locks: takes the body's. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_body_end(hw_body_t *body, bool complete);
 
 /* Nobody wants it any more. What is unread is thrown away, memory and disk are given back as soon as neither side is
- * inside a call. Wakes both sides. May be repeated.
+ * inside a call. Wakes both sides. May be repeated; does nothing to a body that has ended and was read to its end.
  * Thread: any. Locks: takes the body's. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_body_cancel(hw_body_t *body);
 
