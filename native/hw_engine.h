@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* PHP in this process: start and stop of TSRM, SAPI and modules, all on one OS thread of their own ("php-main").
+ *
+ * Zend allows one engine per process. Its globals, and ours, are the unavoidable ones:
+ *   hw_sapi_module, hw_module_entry      what PHP keeps pointers to
+ *   the slots of hw_board, the pool      written under the rules of their files
+ *   the control block of hw_engine.c     guarded by its lock
+ * States: new -> starting -> running -> stopping -> stopped -> starting ..., and failed; in the child of a fork: dead.
+ * Includes php.h; never Python.h. */
+#ifndef HW_ENGINE_H
+#define HW_ENGINE_H
+
+#include "hw_config.h"
+#include "hw_queue.h"
+
+typedef struct {
+    const char *ini_entries;            /* lines that win over every php.ini */
+    const hw_env_pair_t *ini_defaults;  /* values that every php.ini may override */
+    size_t n_ini_defaults;
+    unsigned max_threads;
+    size_t max_queue;
+    const char *spool_dir;
+    int log_level;
+    char *const *environment;           /* snapshot for getenv(), $_ENV and $_SERVER */
+} hw_engine_options_t;
+
+/* Starts PHP and waits until it is up.
+ * Thread: any, one at a time. Locks: GIL forbidden. Owns: borrows the options until it returns.
+ * Fails: a static text that says why; NULL = running. */
+HW_HIDDEN const char *hw_engine_start(const hw_engine_options_t *options);
+
+/* Takes the queue away from submitters; the GIL makes sure that none is inside a push.
+ * Thread: any. Locks: GIL required. Owns: passes to hw_engine_stop. Fails: NULL when there is none. */
+HW_HIDDEN hw_queue_t *hw_engine_take_queue(void);
+
+/* Ends modules, SAPI and TSRM on php-main and joins it. Every PHP thread must have freed its storage.
+ * Thread: any. Locks: GIL forbidden. Owns: steals queue. Fails: false when not running. */
+HW_HIDDEN bool hw_engine_stop(HW_STEALS(1) hw_queue_t *queue);
+
+/* Name of the state. Thread: any. Locks: none. Owns: static text. Fails: never. */
+HW_HIDDEN const char *hw_engine_state(void);
+
+/* In the child of a fork by Python: the engine is dead, its threads do not exist.
+ * Thread: the only one. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_engine_after_fork(void);
+
+/* The queue of the regular pool; NULL unless running. Thread: any. Locks: none. Owns: borrowed. Fails: NULL. */
+HW_HIDDEN HW_BORROWED hw_queue_t *hw_engine_queue(void);
+
+/* What the linked PHP is. Thread: any. Locks: none. Owns: static. Fails: never. */
+typedef struct {
+    const char *version;
+    int version_id;
+    bool zts;
+    bool debug;
+    bool zend_signals;
+    bool max_execution_timers;
+} hw_engine_build_t;
+HW_HIDDEN void hw_engine_build(hw_engine_build_t *build);
+
+/* Facts of the running engine: is OPcache on, which ini files were read. Strings are valid until the stop.
+ * Thread: any, while running. Locks: none. Owns: borrowed. Fails: false when not running. */
+typedef struct {
+    bool opcache;
+    const char *ini_file;
+    const char *ini_scanned;
+} hw_engine_facts_t;
+HW_HIDDEN bool hw_engine_facts(hw_engine_facts_t *facts);
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* The module howdah._native: functions over the engine, the slots, the log. State is per module object. */
+#include "hw_types.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hw_board.h"
+#include "hw_body.h"
+#include "hw_engine.h"
+#include "hw_log.h"
+#include "hw_port.h"
+#include "hw_queue.h"
+#include "hw_spool.h"
+#include "hw_thread.h"
+
+extern char **environ;
+
+/* -- engine ---------------------------------------------------------------------------------------------------------- */
+
+static PyObject *build_info(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    hw_engine_build_t build;
+    hw_engine_build(&build);
+    return Py_BuildValue("{s:s,s:i,s:O,s:O,s:O,s:O}", "php_version", build.version, "php_version_id", build.version_id,
+        "zts", build.zts ? Py_True : Py_False, "debug", build.debug ? Py_True : Py_False, "zend_signals",
+        build.zend_signals ? Py_True : Py_False, "max_execution_timers", build.max_execution_timers ? Py_True : Py_False);
+}
+
+/* Pairs of bytes, borrowed from the sequence. */
+static hw_env_pair_t *borrow_pairs(PyObject *sequence, size_t *count)
+{
+    Py_ssize_t n = PyTuple_Check(sequence) ? PyTuple_GET_SIZE(sequence) : -1;
+    hw_env_pair_t *pairs = n >= 0 ? calloc((size_t)n + 1, sizeof *pairs) : NULL;
+    for (Py_ssize_t i = 0; pairs != NULL && i < n; i++) {
+        char *name, *value;
+        Py_ssize_t name_len, value_len;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(sequence, i), "y#y#", &name, &name_len, &value, &value_len)) {
+            free(pairs);
+            return NULL;
+        }
+        pairs[i] = (hw_env_pair_t){name, (size_t)name_len, value, (size_t)value_len};
+    }
+    if (pairs == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "ini_defaults must be a tuple of (bytes, bytes)");
+    }
+    *count = n > 0 ? (size_t)n : 0;
+    return pairs;
+}
+
+static PyObject *start(PyObject *module, PyObject *args)
+{
+    const char *ini_entries, *spool_dir;
+    PyObject *defaults;
+    unsigned max_threads;
+    Py_ssize_t max_queue;
+    int log_level;
+    (void)module;
+    if (!PyArg_ParseTuple(
+            args, "yOInyi:start", &ini_entries, &defaults, &max_threads, &max_queue, &spool_dir, &log_level)) {
+        return NULL;
+    }
+    hw_engine_options_t options = {.ini_entries = ini_entries, .max_threads = max_threads,
+        .max_queue = (size_t)max_queue, .spool_dir = spool_dir, .log_level = log_level, .environment = environ};
+    hw_env_pair_t *pairs = borrow_pairs(defaults, &options.n_ini_defaults);
+    if (pairs == NULL) {
+        return NULL;
+    }
+    options.ini_defaults = pairs;
+    hw_log_open();
+    const char *failure;
+    Py_BEGIN_ALLOW_THREADS
+    failure = hw_engine_start(&options);
+    Py_END_ALLOW_THREADS
+    free(pairs);
+    if (failure != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, failure);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *stop(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    hw_queue_t *queue = hw_engine_take_queue();
+    bool stopped;
+    Py_BEGIN_ALLOW_THREADS
+    stopped = hw_engine_stop(queue);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(stopped);
+}
+
+static PyObject *state_name(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return PyUnicode_FromString(hw_engine_state());
+}
+
+static PyObject *facts(PyObject *module, PyObject *unused)
+{
+    hw_engine_facts_t found;
+    (void)module;
+    (void)unused;
+    if (!hw_engine_facts(&found)) {
+        PyErr_SetString(PyExc_RuntimeError, "PHP is not running");
+        return NULL;
+    }
+    return Py_BuildValue("{s:O,s:z,s:z}", "opcache", found.opcache ? Py_True : Py_False, "ini_file", found.ini_file,
+        "ini_scanned", found.ini_scanned);
+}
+
+static PyObject *after_fork(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    hw_engine_after_fork();
+    Py_RETURN_NONE;
+}
+
+/* -- threads and slots ------------------------------------------------------------------------------------------------- */
+
+static hw_slot_t *slot_argument(PyObject *object, unsigned *index)
+{
+    unsigned long number = PyLong_AsUnsignedLong(object);
+    if (number == (unsigned long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    hw_slot_t *slot = number < HW_BOARD_MAX_SLOTS ? hw_board_slot((unsigned)number) : NULL;
+    if (slot == NULL) {
+        PyErr_Format(PyExc_IndexError, "there is no slot %lu", number);
+        return NULL;
+    }
+    *index = (unsigned)number;
+    return slot;
+}
+
+static PyObject *thread_boot(PyObject *module, PyObject *argument)
+{
+    unsigned index;
+    int result;
+    (void)module;
+    if (slot_argument(argument, &index) == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    result = hw_thread_boot(index);
+    Py_END_ALLOW_THREADS
+    if (result != 0) {
+        PyErr_Format(PyExc_RuntimeError, "slot %u cannot boot from its state", index);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *thread_run(PyObject *module, PyObject *argument)
+{
+    unsigned index;
+    int event;
+    (void)module;
+    if (slot_argument(argument, &index) == NULL) {
+        return NULL;
+    }
+    hw_queue_t *queue = hw_engine_queue();
+    if (queue == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "PHP is not running");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    event = hw_thread_run(index, queue);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromLong(event);
+}
+
+static PyObject *thread_free(PyObject *module, PyObject *argument)
+{
+    unsigned index;
+    (void)module;
+    if (slot_argument(argument, &index) == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    hw_thread_free(index);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *thread_kill(PyObject *module, PyObject *args)
+{
+    unsigned index;
+    unsigned long long id;
+    const char *reason;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "IKs:thread_kill", &index, &id, &reason)) {
+        return NULL;
+    }
+    return PyBool_FromLong(hw_thread_kill(index, id, reason));
+}
+
+static PyObject *slot_state(PyObject *module, PyObject *argument)
+{
+    unsigned index;
+    (void)module;
+    hw_slot_t *slot = slot_argument(argument, &index);
+    return slot == NULL ? NULL : PyUnicode_FromString(hw_state_names[atomic_load(&slot->state)]);
+}
+
+static PyObject *slot_change(PyObject *module, PyObject *args)
+{
+    unsigned index;
+    const char *expected, *to;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "Iss:slot_change", &index, &expected, &to)) {
+        return NULL;
+    }
+    int from_state = hw_board_state_of(expected), to_state = hw_board_state_of(to);
+    if (from_state < 0 || to_state < 0) {
+        PyErr_SetString(PyExc_ValueError, "no such state");
+        return NULL;
+    }
+    return PyBool_FromLong(hw_board_change(index, (hw_state_t)from_state, (hw_state_t)to_state));
+}
+
+static PyObject *slot_info(PyObject *module, PyObject *argument)
+{
+    unsigned index;
+    char current[128];
+    (void)module;
+    hw_slot_t *slot = slot_argument(argument, &index);
+    if (slot == NULL) {
+        return NULL;
+    }
+    uint64_t id = atomic_load(&slot->request_id);
+    memcpy(current, slot->current, sizeof current);
+    current[sizeof current - 1] = '\0';
+    double since_s = (double)(hw_port_now_ns() - atomic_load(&slot->since_ns)) / 1e9;
+    PyObject *text = PyUnicode_DecodeUTF8(id != 0 ? current : "", (Py_ssize_t)strlen(id != 0 ? current : ""), "replace");
+    return Py_BuildValue("{s:s,s:i,s:K,s:d,s:K,s:K,s:K,s:K,s:N}", "state", hw_state_names[atomic_load(&slot->state)],
+        "thread_id", atomic_load(&slot->thread_id), "request_id", (unsigned long long)id, "since_s", since_s, "requests",
+        (unsigned long long)atomic_load(&slot->requests), "life_requests",
+        (unsigned long long)atomic_load(&slot->life_requests), "memory_bytes",
+        (unsigned long long)atomic_load(&slot->memory_bytes), "lives", (unsigned long long)atomic_load(&slot->lives),
+        "current", text);
+}
+
+/* -- queue --------------------------------------------------------------------------------------------------------------- */
+
+static PyObject *queue_close(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    hw_queue_t *queue = hw_engine_queue();
+    if (queue != NULL) {
+        hw_queue_close(queue);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *queue_evict(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    hw_queue_t *queue = hw_engine_queue();
+    hw_request_t *request;
+    long count = 0;
+    while (queue != NULL && (request = hw_queue_evict(queue)) != NULL) {
+        hw_request_finish(request, HW_OUTCOME_REJECTED, NULL, 0);
+        hw_request_release(request);
+        count++;
+    }
+    return PyLong_FromLong(count);
+}
+
+static PyObject *statistics(PyObject *module, PyObject *unused)
+{
+    hw_queue_stats_t queue = {0};
+    hw_spool_stats_t spool = {0};
+    uint64_t requests = 0;
+    (void)module;
+    (void)unused;
+    if (hw_engine_queue() != NULL) {
+        hw_queue_stats(hw_engine_queue(), &queue);
+    }
+    hw_spool_stats(&spool);
+    for (unsigned i = 0; i < hw_board_size(); i++) {
+        requests += atomic_load(&hw_board_slot(i)->requests);
+    }
+    return Py_BuildValue("{s:n,s:n,s:I,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "queue_waiting", (Py_ssize_t)queue.waiting,
+        "queue_peak", (Py_ssize_t)queue.waiting_peak, "idle_threads", queue.idle, "pushed",
+        (unsigned long long)queue.pushed, "refused", (unsigned long long)queue.refused, "executed",
+        (unsigned long long)requests, "spool_memory_bytes", (unsigned long long)spool.memory_bytes, "spool_file_bytes",
+        (unsigned long long)spool.file_bytes, "spool_files", (unsigned long long)spool.files_open, "spool_errors",
+        (unsigned long long)spool.errors);
+}
+
+/* -- log ----------------------------------------------------------------------------------------------------------------- */
+
+static PyObject *record_tuple(const hw_log_record_t *record)
+{
+    return Py_BuildValue("(iKdy#y#)", record->level, (unsigned long long)record->request_id, record->time_s,
+        record->text, (Py_ssize_t)record->message_len, record->text + record->message_len,
+        (Py_ssize_t)record->context_len);
+}
+
+static PyObject *log_take(PyObject *module, PyObject *argument)
+{
+    double timeout_s = PyFloat_AsDouble(argument);
+    uint64_t lost;
+    hw_log_record_t *record;
+    (void)module;
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    record = hw_log_take((int64_t)(timeout_s * 1e9), &lost);
+    Py_END_ALLOW_THREADS
+    PyObject *list = PyList_New(0);
+    while (record != NULL) {
+        hw_log_record_t *next = record->next;
+        PyObject *tuple = list != NULL ? record_tuple(record) : NULL;
+        if (tuple == NULL || PyList_Append(list, tuple) < 0) {
+            PyErr_Clear(); /* out of memory: count it as lost */
+            lost++;
+        }
+        Py_XDECREF(tuple);
+        free(record);
+        record = next;
+    }
+    return Py_BuildValue("(NK)", list, (unsigned long long)lost);
+}
+
+static PyObject *log_close(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    hw_log_close();
+    Py_RETURN_NONE;
+}
+
+/* -- module ---------------------------------------------------------------------------------------------------------------- */
+
+static PyMethodDef module_methods[] = {
+    {"build_info", build_info, METH_NOARGS, NULL},
+    {"start", start, METH_VARARGS, NULL},
+    {"stop", stop, METH_NOARGS, NULL},
+    {"state", state_name, METH_NOARGS, NULL},
+    {"facts", facts, METH_NOARGS, NULL},
+    {"after_fork", after_fork, METH_NOARGS, NULL},
+    {"thread_boot", thread_boot, METH_O, NULL},
+    {"thread_run", thread_run, METH_O, NULL},
+    {"thread_free", thread_free, METH_O, NULL},
+    {"thread_kill", thread_kill, METH_VARARGS, NULL},
+    {"slot_state", slot_state, METH_O, NULL},
+    {"slot_change", slot_change, METH_VARARGS, NULL},
+    {"slot_info", slot_info, METH_O, NULL},
+    {"queue_close", queue_close, METH_NOARGS, NULL},
+    {"queue_evict", queue_evict, METH_NOARGS, NULL},
+    {"statistics", statistics, METH_NOARGS, NULL},
+    {"log_take", log_take, METH_O, NULL},
+    {"log_close", log_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int module_exec(PyObject *module)
+{
+    static const struct {
+        const char *name;
+        long value;
+    } constants[] = {
+        {"HEADERS", HW_TAKE_HEADERS}, {"INTERIM", HW_TAKE_INTERIM}, {"MORE", HW_TAKE_MORE}, {"DONE", HW_TAKE_DONE},
+        {"COMPLETED", HW_OUTCOME_COMPLETED}, {"REJECTED", HW_OUTCOME_REJECTED}, {"ABORTED", HW_OUTCOME_ABORTED},
+        {"EVENT_STOPPED", HW_EVENT_STOPPED}, {"EVENT_RECYCLE", HW_EVENT_RECYCLE},
+        {"EVENT_UNHEALTHY", HW_EVENT_UNHEALTHY}, {"PUSH_OK", HW_PUSH_OK}, {"PUSH_FULL", HW_PUSH_FULL},
+        {"PUSH_CLOSED", HW_PUSH_CLOSED},
+    };
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
+        if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) {
+            return -1;
+        }
+    }
+    return hw_types_add(module, PyModule_GetState(module));
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    hw_module_state_t *state = PyModule_GetState(module);
+    Py_VISIT(state->site_type);
+    Py_VISIT(state->channel_type);
+    Py_VISIT(state->request_type);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    hw_module_state_t *state = PyModule_GetState(module);
+    Py_CLEAR(state->site_type);
+    Py_CLEAR(state->channel_type);
+    Py_CLEAR(state->request_type);
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef hw_module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "howdah._native",
+    .m_doc = "PHP in this process; see howdah.engine.",
+    .m_size = sizeof(hw_module_state_t),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+};
+
+PyMODINIT_FUNC PyInit__native(void);
+PyMODINIT_FUNC PyInit__native(void)
+{
+    return PyModuleDef_Init(&hw_module_def);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "hw_queue.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include "hw_port.h"
+
+typedef struct {
+    sem_t wake;             /* posted once per entry on the idle stack */
+    hw_request_t *given;    /* queue lock until the post, the consumer after it */
+} consumer_t;
+
+struct hw_queue {
+    pthread_mutex_t lock;   /* guards everything below but the semaphores */
+    hw_request_t *first, *last;
+    size_t waiting, waiting_max, waiting_peak;
+    uint64_t pushed, refused;
+    bool closed;
+    unsigned n_idle;
+    unsigned n_consumers;
+    unsigned *idle;         /* stack of consumer numbers */
+    consumer_t *consumers;
+};
+
+hw_queue_t *hw_queue_new(size_t max_waiting, unsigned max_threads)
+{
+    hw_queue_t *queue = calloc(1, sizeof *queue);
+    if (queue == NULL) {
+        return NULL;
+    }
+    queue->idle = calloc(max_threads, sizeof *queue->idle);
+    queue->consumers = calloc(max_threads, sizeof *queue->consumers);
+    if (queue->idle == NULL || queue->consumers == NULL) {
+        free(queue->idle);
+        free(queue->consumers);
+        free(queue);
+        return NULL;
+    }
+    queue->n_consumers = max_threads;
+    queue->waiting_max = max_waiting;
+    pthread_mutex_init(&queue->lock, NULL);
+    for (unsigned i = 0; i < max_threads; i++) {
+        sem_init(&queue->consumers[i].wake, 0, 0);
+    }
+    return queue;
+}
+
+void hw_queue_free(hw_queue_t *queue)
+{
+    if (queue == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < queue->n_consumers; i++) {
+        sem_destroy(&queue->consumers[i].wake);
+    }
+    pthread_mutex_destroy(&queue->lock);
+    free(queue->idle);
+    free(queue->consumers);
+    free(queue);
+}
+
+/* Under the lock. */
+static void unlink_waiting(hw_queue_t *queue, hw_request_t *request)
+{
+    if (request->queue_prev != NULL) {
+        request->queue_prev->queue_next = request->queue_next;
+    } else {
+        queue->first = request->queue_next;
+    }
+    if (request->queue_next != NULL) {
+        request->queue_next->queue_prev = request->queue_prev;
+    } else {
+        queue->last = request->queue_prev;
+    }
+    request->queue_prev = request->queue_next = NULL;
+    queue->waiting--;
+}
+
+/* Under the lock. */
+static void append_waiting(hw_queue_t *queue, hw_request_t *request)
+{
+    request->queue_next = NULL;
+    request->queue_prev = queue->last;
+    if (queue->last != NULL) {
+        queue->last->queue_next = request;
+    } else {
+        queue->first = request;
+    }
+    queue->last = request;
+    if (++queue->waiting > queue->waiting_peak) {
+        queue->waiting_peak = queue->waiting;
+    }
+}
+
+hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request)
+{
+    consumer_t *woken = NULL;
+    hw_push_t result = HW_PUSH_OK;
+    pthread_mutex_lock(&queue->lock);
+    if (queue->closed) {
+        result = HW_PUSH_CLOSED;
+    } else if (queue->n_idle > 0) {
+        woken = &queue->consumers[queue->idle[--queue->n_idle]];
+        woken->given = hw_request_retain(request);
+        atomic_store_explicit(&request->state, HW_REQUEST_RUNNING, memory_order_relaxed);
+        queue->pushed++;
+    } else if (queue->waiting >= queue->waiting_max) {
+        queue->refused++;
+        result = HW_PUSH_FULL;
+    } else {
+        hw_request_retain(request);
+        atomic_store_explicit(&request->state, HW_REQUEST_QUEUED, memory_order_relaxed);
+        append_waiting(queue, request);
+        queue->pushed++;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (woken != NULL) {
+        sem_post(&woken->wake);
+    }
+    return result;
+}
+
+hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer)
+{
+    consumer_t *self = &queue->consumers[consumer];
+    pthread_mutex_lock(&queue->lock);
+    hw_request_t *request = queue->first;
+    if (request != NULL) {
+        unlink_waiting(queue, request);
+        atomic_store_explicit(&request->state, HW_REQUEST_RUNNING, memory_order_relaxed);
+        pthread_mutex_unlock(&queue->lock);
+        return request;
+    }
+    if (queue->closed) {
+        pthread_mutex_unlock(&queue->lock);
+        return NULL;
+    }
+    self->given = NULL;
+    queue->idle[queue->n_idle++] = consumer;
+    pthread_mutex_unlock(&queue->lock);
+    while (sem_wait(&self->wake) != 0 && errno == EINTR) {
+        /* a signal for PHP's timer or an old kill: not for us */
+    }
+    return self->given;
+}
+
+bool hw_queue_cancel(hw_queue_t *queue, hw_request_t *request)
+{
+    bool cancelled = false;
+    pthread_mutex_lock(&queue->lock);
+    if (atomic_load_explicit(&request->state, memory_order_relaxed) == HW_REQUEST_QUEUED) {
+        unlink_waiting(queue, request);
+        atomic_store_explicit(&request->state, HW_REQUEST_DONE, memory_order_relaxed);
+        cancelled = true;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (cancelled) {
+        hw_request_release(request);
+    }
+    return cancelled;
+}
+
+void hw_queue_close(hw_queue_t *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->closed = true;
+    while (queue->n_idle > 0) {
+        consumer_t *woken = &queue->consumers[queue->idle[--queue->n_idle]];
+        woken->given = NULL;
+        sem_post(&woken->wake);
+    }
+    pthread_mutex_unlock(&queue->lock);
+}
+
+hw_request_t *hw_queue_evict(hw_queue_t *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    hw_request_t *request = queue->first;
+    if (request != NULL) {
+        unlink_waiting(queue, request);
+        atomic_store_explicit(&request->state, HW_REQUEST_DONE, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return request;
+}
+
+void hw_queue_stats(hw_queue_t *queue, hw_queue_stats_t *stats)
+{
+    pthread_mutex_lock(&queue->lock);
+    stats->waiting = queue->waiting;
+    stats->waiting_peak = queue->waiting_peak;
+    stats->idle = queue->n_idle;
+    stats->pushed = queue->pushed;
+    stats->refused = queue->refused;
+    pthread_mutex_unlock(&queue->lock);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Hand-off of requests to the threads of one pool.
+ *
+ * Requests that find no idle thread wait in one FIFO. Idle threads wait on a LIFO stack, each on its own semaphore,
+ * so that the thread that ran last (caches and allocator warm) is woken first and only one thread is woken. A pushed
+ * request is given to its thread directly: nobody can overtake it.
+ * Pure C: includes neither php.h nor Python.h. */
+#ifndef HW_QUEUE_H
+#define HW_QUEUE_H
+
+#include "hw_config.h"
+#include "hw_request.h"
+
+typedef struct hw_queue hw_queue_t;
+
+typedef enum { HW_PUSH_OK, HW_PUSH_FULL, HW_PUSH_CLOSED } hw_push_t;
+
+/* A queue in which at most `max_waiting` requests wait, for at most `max_threads` consumers numbered from 0.
+ * Thread: any. Locks: none. Owns: new. Fails: NULL, out of memory. */
+HW_HIDDEN hw_queue_t *hw_queue_new(size_t max_waiting, unsigned max_threads);
+
+/* No thread may wait in it any more. Thread: any. Locks: none. Owns: frees. Fails: never. */
+HW_HIDDEN void hw_queue_free(hw_queue_t *queue);
+
+/* Gives the request to an idle thread or lets it wait.
+ * Thread: any. Locks: takes the queue's. Owns: takes a reference of its own on HW_PUSH_OK. Fails: see hw_push_t. */
+HW_HIDDEN hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request);
+
+/* The next request; blocks until there is one or the queue is closed.
+ * Thread: php, number `consumer`. Locks: takes the queue's. Owns: the queue's reference passes to the caller.
+ * Fails: NULL once the queue is closed and empty. */
+HW_HIDDEN hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer);
+
+/* Takes a waiting request out again.
+ * Thread: any. Locks: takes the queue's. Owns: releases the queue's reference. Fails: false when a thread has it. */
+HW_HIDDEN bool hw_queue_cancel(hw_queue_t *queue, hw_request_t *request);
+
+/* Nothing is accepted from here on; threads get NULL once what waits has been served.
+ * Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_queue_close(hw_queue_t *queue);
+
+/* Takes the first waiting request out, to reject it.
+ * Thread: any. Locks: takes the queue's. Owns: the queue's reference passes to the caller. Fails: NULL when empty. */
+HW_HIDDEN hw_request_t *hw_queue_evict(hw_queue_t *queue);
+
+typedef struct {
+    size_t waiting;
+    size_t waiting_peak;
+    unsigned idle;
+    uint64_t pushed;
+    uint64_t refused;
+} hw_queue_stats_t;
+
+/* Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_queue_stats(hw_queue_t *queue, hw_queue_stats_t *stats);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+#include <php.h>
+#include <php_main.h>
+#include <php_output.h>
+#include <SAPI.h>
+#include <TSRM.h>
+#include <ext/standard/basic_functions.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hw_board.h"
+#include "hw_env.h"
+#include "hw_fork.h"
+#include "hw_locale.h"
+#include "hw_log.h"
+#include "hw_port.h"
+#include "hw_sapi.h"
+#include "hw_thread.h"
+
+__thread hw_thread_t *hw_self;
+static __thread hw_thread_t storage;
+
+static void (*previous_interrupt)(zend_execute_data *execute_data);
+
+/* -- the soft kill ---------------------------------------------------------------------------------------------- */
+
+static void kill_signal_handler(int signal_number)
+{
+    (void)signal_number; /* its only effect is that a blocking system call returns EINTR */
+}
+
+/* Runs on the PHP thread at a safe point of the VM. EG(timed_out) is never written: on a thread that waits for its
+ * next request it would kill that innocent one. */
+static void interrupt(zend_execute_data *execute_data)
+{
+    hw_thread_t *self = hw_self;
+    if (self != NULL && self->request != NULL) {
+        hw_slot_t *slot = hw_board_slot(self->slot);
+        char reason[sizeof slot->kill_reason];
+        bool killed = false;
+        pthread_mutex_lock(&slot->kill_lock);
+        if (slot->kill_id == self->request->id) {
+            killed = true;
+            slot->kill_id = 0;
+            memcpy(reason, slot->kill_reason, sizeof reason);
+        }
+        pthread_mutex_unlock(&slot->kill_lock);
+        if (killed) {
+            zend_error_noreturn(E_ERROR, "Request ended by the server: %s", reason);
+        }
+    }
+    if (previous_interrupt != NULL) {
+        previous_interrupt(execute_data);
+    }
+}
+
+void hw_thread_minit(void)
+{
+    struct sigaction action = {.sa_handler = kill_signal_handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(HW_KILL_SIGNAL, &action, NULL); /* no SA_RESTART: interrupting is what it is for */
+    previous_interrupt = zend_interrupt_function;
+    zend_interrupt_function = interrupt;
+}
+
+bool hw_thread_kill(unsigned index, uint64_t request_id, const char *reason)
+{
+    hw_slot_t *slot = hw_board_slot(index);
+    bool sent = false;
+    if (slot == NULL) {
+        return false;
+    }
+    pthread_mutex_lock(&slot->kill_lock);
+    if (slot->vm_interrupt != NULL && atomic_load(&slot->request_id) == request_id) {
+        slot->kill_id = request_id;
+        snprintf(slot->kill_reason, sizeof slot->kill_reason, "%s", reason);
+        zend_atomic_bool_store_ex((zend_atomic_bool *)slot->vm_interrupt, true);
+        pthread_kill(slot->thread, HW_KILL_SIGNAL);
+        sent = true;
+    }
+    pthread_mutex_unlock(&slot->kill_lock);
+    return sent;
+}
+
+/* -- boot and end ------------------------------------------------------------------------------------------------ */
+
+int hw_thread_boot(unsigned index)
+{
+    hw_slot_t *slot = hw_board_slot(index);
+    if (slot == NULL || !hw_board_change(index, HW_STATE_BOOT_REQUESTED, HW_STATE_BOOTING)) {
+        return -1;
+    }
+    char name[16];
+    snprintf(name, sizeof name, "php-%u", index);
+    hw_port_set_thread_name(name);
+    hw_port_block_signals(NULL);
+    hw_port_own_umask();
+    (void)ts_resource(0);
+#ifdef ZEND_TSRMLS_CACHE_UPDATE
+    ZEND_TSRMLS_CACHE_UPDATE();
+#endif
+    memset(&storage, 0, sizeof storage);
+    storage.slot = index;
+    hw_self = &storage;
+    atomic_store(&slot->thread_id, hw_port_thread_id());
+    atomic_store(&slot->life_requests, 0);
+    atomic_fetch_add(&slot->lives, 1);
+    atomic_store(&slot->since_ns, hw_port_now_ns());
+    pthread_mutex_lock(&slot->kill_lock);
+    slot->thread = pthread_self();
+    slot->kill_id = 0;
+    slot->vm_interrupt = &EG(vm_interrupt);
+    pthread_mutex_unlock(&slot->kill_lock);
+    hw_board_change(index, HW_STATE_BOOTING, HW_STATE_READY);
+    return 0;
+}
+
+void hw_thread_free(unsigned index)
+{
+    hw_slot_t *slot = hw_board_slot(index);
+    pthread_mutex_lock(&slot->kill_lock);
+    slot->vm_interrupt = NULL; /* before the storage it points into is freed */
+    pthread_mutex_unlock(&slot->kill_lock);
+    hw_locale_thread_end();
+    free(storage.out);
+    storage.out = NULL;
+    hw_self = NULL;
+    ts_free_thread();
+    atomic_store(&slot->thread_id, 0);
+}
+
+/* -- output ------------------------------------------------------------------------------------------------------- */
+
+bool hw_thread_hand_off(hw_thread_t *self)
+{
+    bool alive = hw_request_put_body(self->request, self->out, self->out_len, self->event_stream);
+    self->out_len = 0;
+    return alive;
+}
+
+void hw_thread_complete(hw_thread_t *self)
+{
+    hw_request_t *request = self->request;
+    bool aborted = atomic_load_explicit(&request->aborted, memory_order_relaxed);
+    char *rest = self->out;
+    size_t rest_len = self->out_len;
+    self->out = NULL;
+    self->out_len = self->out_size = 0;
+    self->finished = true;
+    hw_request_finish(request, aborted ? HW_OUTCOME_ABORTED : HW_OUTCOME_COMPLETED, rest, rest_len);
+}
+
+/* -- one request --------------------------------------------------------------------------------------------------- */
+
+static void bind_request(hw_thread_t *self, hw_request_t *request, hw_slot_t *slot)
+{
+    self->request = request;
+    self->out_len = 0;
+    self->finished = false;
+    self->event_stream = false;
+    request->started_ns = hw_port_now_ns();
+    snprintf(slot->current, sizeof slot->current, "%s %s", request->method.data, request->request_uri.data);
+    atomic_store_explicit(&slot->since_ns, request->started_ns, memory_order_relaxed);
+    atomic_store_explicit(&slot->request_id, request->id, memory_order_release);
+    hw_env_request_begin(request->site->env, request->site->n_env, request->env, request->n_env);
+    hw_sapi_bind(request);
+}
+
+static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
+{
+    hw_request_t *request = self->request;
+    if (!self->finished) {
+        hw_thread_complete(self);
+    }
+    atomic_store_explicit(&slot->request_id, 0, memory_order_release);
+    pthread_mutex_lock(&slot->kill_lock);
+    slot->kill_id = 0; /* a kill that came too late */
+    pthread_mutex_unlock(&slot->kill_lock);
+    atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&slot->life_requests, 1, memory_order_relaxed);
+    atomic_store_explicit(&request->state, HW_REQUEST_DONE, memory_order_release);
+    self->request = NULL;
+    hw_sapi_unbind();
+    hw_env_request_end();
+    hw_locale_request_end();
+    hw_request_release(request);
+}
+
+/* Runs the script. What bails out inside it is caught inside php_execute_script().
+ * Volatile because zend_bailout is a longjmp. */
+static void execute(hw_thread_t *self)
+{
+    zend_file_handle file;
+    zend_stream_init_filename(&file, self->request->script_filename.data);
+    file.primary_script = 1;
+    php_execute_script(&file);
+    hw_fork_exit_if_child(EG(exit_status));
+    zend_destroy_file_handle(&file);
+}
+
+/* Returns false when PHP bailed out where no request can survive: in its start-up or shutdown. */
+static bool serve(hw_thread_t *self)
+{
+    volatile bool healthy = false;
+    volatile bool started = false;
+    volatile bool shut_down = false;
+    zend_first_try
+    {
+        if (php_request_startup() == SUCCESS) {
+            started = true;
+            EG(exit_status) = 0;
+            execute(self);
+            hw_slot_t *slot = hw_board_slot(self->slot);
+            atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);
+            shut_down = true;
+            php_request_shutdown(NULL);
+            healthy = true;
+        }
+    }
+    zend_end_try();
+    if (!healthy && !shut_down) {
+        /* php_request_startup() fails after it has begun; its shutdown is what gives the memory back. */
+        zend_first_try
+        {
+            php_request_shutdown(NULL);
+        }
+        zend_end_try();
+    }
+    if (!healthy) {
+        hw_log_printf(HW_LOG_ERROR, self->request->id,
+            started ? "PHP failed in the shutdown of a request: the thread is replaced"
+                    : "PHP failed in the start-up of a request: the thread is replaced");
+        hw_sapi_fail_response(self);
+    }
+    return healthy;
+}
+
+static void skip(hw_request_t *request)
+{
+    hw_request_finish(request, HW_OUTCOME_ABORTED, NULL, 0);
+    atomic_store_explicit(&request->state, HW_REQUEST_DONE, memory_order_release);
+    hw_request_release(request);
+}
+
+int hw_thread_run(unsigned index, hw_queue_t *queue)
+{
+    hw_thread_t *self = &storage;
+    hw_slot_t *slot = hw_board_slot(index);
+    for (;;) {
+        atomic_store_explicit(&slot->since_ns, hw_port_now_ns(), memory_order_relaxed);
+        hw_request_t *request = hw_queue_pop(queue, index);
+        if (request == NULL) {
+            hw_board_change(index, HW_STATE_READY, HW_STATE_SHUTTING_DOWN);
+            return HW_EVENT_STOPPED;
+        }
+        if (atomic_load_explicit(&request->aborted, memory_order_acquire)) {
+            skip(request); /* the client left while the request waited: it is never executed */
+            continue;
+        }
+        bind_request(self, request, slot);
+        bool healthy = serve(self);
+        unbind_request(self, slot);
+        if (!healthy) {
+            hw_board_change(index, HW_STATE_READY, HW_STATE_REBOOTING);
+            return HW_EVENT_UNHEALTHY;
+        }
+    }
+}

@@ -1,0 +1,313 @@
+"""Requests of one event loop: hand-over to PHP, wake-up when there is an answer, limits on waiting.
+
+The only module of ``runtime`` that knows asyncio; it is loaded when a loop asks for a dispatcher.
+Everything here runs on the loop's own thread, so nothing is locked.
+
+One timer sweeps all open requests instead of one timer per request: it gives requests that take long
+to their watchers, and ends those that have waited for a thread longer than ``max_wait_time``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from howdah.engine import native as engine
+from howdah.engine.native import ABORTED, DONE, HEADERS, INTERIM, MORE, PUSH_FULL, PUSH_OK
+from howdah.errors import (
+    ClientDisconnected,
+    Draining,
+    EngineStateError,
+    QueueFull,
+    RequestRejected,
+    WaitTimeout,
+)
+from howdah.runtime.ledger import Ledger
+
+if TYPE_CHECKING:
+    from howdah.runtime.runtime import Runtime
+    from howdah.runtime.site import Site, Target
+
+# A request that takes longer than this gets a watcher for its client's disconnect; a faster one pays nothing.
+SLOW_S = 0.02
+PIECE_BYTES = 256 * 1024
+_FED_ENOUGH_BYTES = 256 * 1024
+
+Headers = list[tuple[bytes, bytes]]
+Piece = tuple[int, int, Headers | None, bytes]
+
+
+class Exchange:
+    """One request on its way through PHP, as the loop sees it.
+
+    Attributes:
+        request: the native record.
+        started: loop time of the hand-over, in seconds.
+        ended: PHP's part is over and counted.
+        is_abandoned: nobody will call `next` again.
+    """
+
+    __slots__ = (
+        "_dispatcher",
+        "_error",
+        "_future",
+        "_more",
+        "_on_slow",
+        "_signalled",
+        "ended",
+        "is_abandoned",
+        "request",
+        "started",
+    )
+
+    def __init__(
+        self, dispatcher: LoopDispatcher, request: engine.Request, on_slow: Callable[[Exchange], None] | None
+    ) -> None:
+        self.request = request
+        self.started = dispatcher.loop.time()
+        self.ended = False
+        self.is_abandoned = False
+        self._dispatcher = dispatcher
+        self._on_slow = on_slow
+        self._future: asyncio.Future[None] | None = None
+        self._signalled = False
+        self._more = 0
+        self._error: Exception | None = None
+
+    async def next(self) -> Piece:
+        """Wait for what can be sent next.
+
+        Returns:
+            Flags (``HEADERS``, ``INTERIM``, ``MORE``, ``DONE``), status, headers, and up to 256 KiB of body.
+            Status and headers are valid with ``HEADERS`` or ``INTERIM`` only. After ``DONE`` nothing follows.
+
+        Raises:
+            WaitTimeout: no thread was free for ``max_wait_time``.
+            Draining: the runtime stopped before the request ran.
+            ClientDisconnected: it was aborted before it ran.
+        """
+        while True:
+            if self._error is not None:
+                raise self._error
+            if self._more or self._signalled:
+                self._signalled = False
+                piece = self.request.take(PIECE_BYTES)
+                flags = piece[0]
+                self._more = flags & MORE
+                if flags & DONE:
+                    self._end(self.request.outcome)
+                    if self.request.outcome == engine.REJECTED:
+                        raise Draining("the server is stopping")
+                    if self.request.outcome == ABORTED and not flags & HEADERS and piece[3] == b"":
+                        raise ClientDisconnected("the client left before the script ran")
+                    return piece
+                if flags & (HEADERS | INTERIM) or piece[3]:
+                    self.notice_slow()
+                    return piece
+                continue
+            await self._wait()
+
+    async def wait_writable(self) -> None:
+        """Wait until PHP has read enough of a streamed body to be fed again, or the exchange is over."""
+        while not self.ended and self._error is None and self.request.fed_bytes >= _FED_ENOUGH_BYTES:
+            await asyncio.sleep(SLOW_S / 4)
+
+    def abort(self) -> None:
+        """Say that the client is gone; a request that still waits is taken out and never runs."""
+        if self.ended:
+            return
+        self.request.abort()
+        if self.request.cancel():
+            self.fail(ClientDisconnected("the client left while the request waited"), ABORTED)
+
+    def close(self) -> None:
+        """Say that nobody will call `next` again; what still runs is aborted and accounted for when it ends."""
+        if not self.ended:
+            self.is_abandoned = True
+            self.abort()
+            if not self.ended:
+                self.settle()
+
+    def fail(self, error: Exception, outcome: int) -> None:
+        """End the exchange with an error; `next` raises it."""
+        self._error = error
+        if isinstance(error, RequestRejected):
+            self._dispatcher.ledger.rejected[error.reason] += 1
+            self._leave()
+        else:
+            self._end(outcome)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let `next` look again."""
+        self._signalled = True
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def settle(self) -> None:
+        """Account for the end of a request that nobody reads any more."""
+        while True:
+            flags = self.request.take(PIECE_BYTES)[0]
+            if flags & DONE:
+                self._end(self.request.outcome)
+                return
+            if not flags & MORE:
+                return
+
+    def notice_slow(self) -> None:
+        """Call ``on_slow``, at most once."""
+        if self._on_slow is not None:
+            on_slow, self._on_slow = self._on_slow, None
+            on_slow(self)
+
+    async def _wait(self) -> None:
+        self._future = self._dispatcher.loop.create_future()
+        try:
+            await self._future
+        finally:
+            self._future = None
+
+    def _end(self, outcome: int) -> None:
+        if not self.ended:
+            self._dispatcher.ledger.ended(outcome)
+            self._leave()
+
+    def _leave(self) -> None:
+        self.ended = True
+        self._on_slow = None
+        self._dispatcher.forget(self)
+
+
+class LoopDispatcher:
+    """Binds the runtime to one event loop; made by `Runtime.dispatcher`.
+
+    Attributes:
+        ledger: the request balance of this loop.
+        open: exchanges that PHP has not ended.
+    """
+
+    def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.ledger = Ledger()
+        self._runtime = runtime
+        self._channel = engine.Channel()
+        self._open: dict[int, Exchange] = {}
+        self._young: dict[int, Exchange] = {}
+        self._waiting: dict[int, Exchange] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._max_wait_s = runtime.config.max_wait_time_s
+        loop.add_reader(self._channel.fileno(), self._on_ready)
+
+    def accept(self) -> None:
+        """Count a request that is meant for PHP, before its body is received."""
+        self.ledger.accepted += 1
+
+    def reject(self, error: RequestRejected) -> None:
+        """Count the end of an accepted request that was refused before it was submitted."""
+        self.ledger.rejected[error.reason] += 1
+
+    def abandon(self) -> None:
+        """Count the end of an accepted request whose client left before it was submitted."""
+        self.ledger.aborted += 1
+
+    def request(
+        self,
+        site: Site,
+        target: Target,
+        endpoint: tuple[bytes, bytes, bytes, bytes, bytes, bytes],
+        method: str,
+        request_uri: bytes,
+        query: bytes,
+        remote_addr: str,
+        remote_port: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        env: Sequence[tuple[bytes, bytes]] | None = None,
+    ) -> engine.Request:
+        """Build the native record of a request; give it its body before `submit`."""
+        native_site = self._runtime.native_site(site)
+        return native_site.request(
+            self._channel, target, endpoint, method, request_uri, query, remote_addr, remote_port, headers, env
+        )
+
+    def submit(self, request: engine.Request, on_slow: Callable[[Exchange], None] | None = None) -> Exchange:
+        """Hand a request to PHP.
+
+        Args:
+            request: from `request`, with its body.
+            on_slow: called at most once, on the loop, when the request has lasted 20 ms or has flushed.
+
+        Raises:
+            QueueFull: ``max_queue`` requests wait already; counted.
+            Draining: the runtime is stopping; counted.
+            EngineStateError: the runtime is not running.
+        """
+        try:
+            code = request.submit()
+        except RuntimeError as error:
+            refused = Draining(str(error))
+            self.reject(refused)
+            raise refused from EngineStateError(str(error))
+        if code != PUSH_OK:
+            refused = QueueFull("too many requests wait for PHP") if code == PUSH_FULL else Draining("the server is stopping")
+            self.reject(refused)
+            raise refused
+        exchange = Exchange(self, request, on_slow)
+        self._open[request.id] = exchange
+        self._young[request.id] = exchange
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
+        return exchange
+
+    def forget(self, exchange: Exchange) -> None:
+        """Drop an exchange that has ended."""
+        number = exchange.request.id
+        self._open.pop(number, None)
+        self._young.pop(number, None)
+        self._waiting.pop(number, None)
+
+    def close(self) -> None:
+        """Detach from the loop; open exchanges are aborted. Call it on the loop's thread."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        for exchange in list(self._open.values()):
+            exchange.close()
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self._channel.fileno())
+        self._channel.close()
+
+    def _on_ready(self) -> None:
+        exchanges = self._open
+        for number in self._channel.drain():
+            exchange = exchanges.get(number)
+            if exchange is None:
+                continue
+            if exchange.is_abandoned:
+                exchange.settle()
+            else:
+                exchange.wake()
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        self._sweeper = None
+        for number, exchange in list(self._young.items()):
+            if now - exchange.started < SLOW_S:
+                break
+            del self._young[number]
+            if self._max_wait_s > 0 and exchange.request.state == "queued":
+                self._waiting[number] = exchange
+            exchange.notice_slow()
+        if self._waiting:
+            self._reject_overdue(now)
+        if self._young or self._waiting:
+            self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
+
+    def _reject_overdue(self, now: float) -> None:
+        for number, exchange in list(self._waiting.items()):
+            if now - exchange.started < self._max_wait_s:
+                break
+            del self._waiting[number]
+            if exchange.request.cancel():
+                exchange.fail(WaitTimeout(f"no PHP thread was free for {self._max_wait_s:g} s"), engine.REJECTED)
