@@ -56,7 +56,7 @@ unit: tools ## tests that need neither PHP nor the extension
 	@$(PYTEST) -q tests/unit
 
 native: tools ## tests of the pure C parts under ASan, UBSan and TSan
-	@$(BIN)/python tools/native_tests.py
+	@$(BIN)/python tests/native/run.py
 
 php: setup ## tests with PHP: integration, security, and the stub against the extension
 	@$(BIN)/python -m mypy.stubtest howdah._native --mypy-config-file pyproject.toml

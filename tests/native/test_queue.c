@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+// links: hw_queue.c hw_request.c hw_channel.c hw_body.c hw_spool.c hw_port.c
 #include "hw_queue.h"
 
 #include <pthread.h>
 #include <sched.h>
 
-#include "hw_sample.h"
+#include "sample.h"
 
 #define CONSUMERS    4
 #define PRODUCERS    3
@@ -12,84 +13,84 @@
 
 static void requests_leave_in_the_order_they_came(void)
 {
-    hw_sample_t sample = hw_sample_new();
+    sample_t sample = sample_new();
     hw_queue_t *queue = hw_queue_new(3, 1);
     hw_request_t *requests[3];
     for (int i = 0; i < 3; i++) {
-        requests[i] = hw_sample_request(&sample);
-        HW_CHECK(hw_queue_push(queue, requests[i]) == HW_PUSH_OK);
-        HW_CHECK(atomic_load(&requests[i]->state) == HW_REQUEST_QUEUED);
+        requests[i] = sample_request(&sample);
+        CHECK(hw_queue_push(queue, requests[i]) == HW_PUSH_OK);
+        CHECK(atomic_load(&requests[i]->state) == HW_REQUEST_QUEUED);
     }
     for (int i = 0; i < 3; i++) {
-        HW_CHECK(hw_queue_pop(queue, 0) == requests[i]);
-        HW_CHECK(atomic_load(&requests[i]->state) == HW_REQUEST_RUNNING);
-        HW_CHECK(hw_sample_refs(requests[i]) == 2);
+        CHECK(hw_queue_pop(queue, 0) == requests[i]);
+        CHECK(atomic_load(&requests[i]->state) == HW_REQUEST_RUNNING);
+        CHECK(sample_refs(requests[i]) == 2);
         hw_request_release(requests[i]);
         hw_request_release(requests[i]);
     }
     hw_queue_free(queue);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 static void a_full_queue_refuses_and_counts(void)
 {
-    hw_sample_t sample = hw_sample_new();
+    sample_t sample = sample_new();
     hw_queue_t *queue = hw_queue_new(1, 1);
-    hw_request_t *first = hw_sample_request(&sample);
-    hw_request_t *second = hw_sample_request(&sample);
-    HW_CHECK(hw_queue_push(queue, first) == HW_PUSH_OK);
-    HW_CHECK(hw_queue_push(queue, second) == HW_PUSH_FULL);
-    HW_CHECK(hw_sample_refs(second) == 1);
+    hw_request_t *first = sample_request(&sample);
+    hw_request_t *second = sample_request(&sample);
+    CHECK(hw_queue_push(queue, first) == HW_PUSH_OK);
+    CHECK(hw_queue_push(queue, second) == HW_PUSH_FULL);
+    CHECK(sample_refs(second) == 1);
     hw_queue_stats_t stats;
     hw_queue_stats(queue, &stats);
-    HW_CHECK(stats.waiting == 1 && stats.waiting_peak == 1 && stats.pushed == 1 && stats.refused == 1);
-    HW_CHECK(hw_queue_evict(queue) == first);
+    CHECK(stats.waiting == 1 && stats.waiting_peak == 1 && stats.pushed == 1 && stats.refused == 1);
+    CHECK(hw_queue_evict(queue) == first);
     hw_request_release(first);
     hw_request_release(first);
     hw_request_release(second);
     hw_queue_free(queue);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 static void a_waiting_request_can_be_cancelled_once(void)
 {
-    hw_sample_t sample = hw_sample_new();
+    sample_t sample = sample_new();
     hw_queue_t *queue = hw_queue_new(3, 1);
     hw_request_t *requests[3];
     for (int i = 0; i < 3; i++) {
-        requests[i] = hw_sample_request(&sample);
+        requests[i] = sample_request(&sample);
         hw_queue_push(queue, requests[i]);
     }
-    HW_CHECK(hw_queue_cancel(queue, requests[1]));
-    HW_CHECK(!hw_queue_cancel(queue, requests[1]));
-    HW_CHECK(hw_sample_refs(requests[1]) == 1);
-    HW_CHECK(hw_queue_pop(queue, 0) == requests[0]);
-    HW_CHECK(!hw_queue_cancel(queue, requests[0])); /* a thread has it */
-    HW_CHECK(hw_queue_pop(queue, 0) == requests[2]);
+    CHECK(hw_queue_cancel(queue, requests[1]));
+    CHECK(!hw_queue_cancel(queue, requests[1]));
+    CHECK(sample_refs(requests[1]) == 1);
+    CHECK(hw_queue_pop(queue, 0) == requests[0]);
+    CHECK(!hw_queue_cancel(queue, requests[0])); /* a thread has it */
+    CHECK(hw_queue_pop(queue, 0) == requests[2]);
     hw_request_release(requests[0]);
     hw_request_release(requests[2]);
     for (int i = 0; i < 3; i++) {
         hw_request_release(requests[i]);
     }
     hw_queue_free(queue);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 static void a_closed_queue_serves_what_waits_and_no_more(void)
 {
-    hw_sample_t sample = hw_sample_new();
+    sample_t sample = sample_new();
     hw_queue_t *queue = hw_queue_new(3, 1);
-    hw_request_t *request = hw_sample_request(&sample);
+    hw_request_t *request = sample_request(&sample);
     hw_queue_push(queue, request);
     hw_queue_close(queue);
-    HW_CHECK(hw_queue_push(queue, request) == HW_PUSH_CLOSED);
-    HW_CHECK(hw_queue_pop(queue, 0) == request);
-    HW_CHECK(hw_queue_pop(queue, 0) == NULL);
-    HW_CHECK(hw_queue_evict(queue) == NULL);
+    CHECK(hw_queue_push(queue, request) == HW_PUSH_CLOSED);
+    CHECK(hw_queue_pop(queue, 0) == request);
+    CHECK(hw_queue_pop(queue, 0) == NULL);
+    CHECK(hw_queue_evict(queue) == NULL);
     hw_request_release(request);
     hw_request_release(request);
     hw_queue_free(queue);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 typedef struct {
@@ -110,7 +111,7 @@ static void *consume(void *argument)
 
 typedef struct {
     hw_queue_t *queue;
-    hw_sample_t *sample;
+    sample_t *sample;
     unsigned cancelled;
 } producer_t;
 
@@ -118,7 +119,7 @@ static void *produce(void *argument)
 {
     producer_t *self = argument;
     for (int i = 0; i < PER_PRODUCER; i++) {
-        hw_request_t *request = hw_sample_request(self->sample);
+        hw_request_t *request = sample_request(self->sample);
         while (hw_queue_push(self->queue, request) == HW_PUSH_FULL) {
             sched_yield();
         }
@@ -132,18 +133,18 @@ static void *produce(void *argument)
 
 static void every_request_is_served_or_cancelled_once(void)
 {
-    hw_sample_t sample = hw_sample_new();
+    sample_t sample = sample_new();
     hw_queue_t *queue = hw_queue_new(16, CONSUMERS);
     consumer_t consumers[CONSUMERS];
     producer_t producers[PRODUCERS];
     pthread_t threads[CONSUMERS + PRODUCERS];
     for (unsigned i = 0; i < CONSUMERS; i++) {
         consumers[i] = (consumer_t){queue, i, 0};
-        HW_CHECK(pthread_create(&threads[i], NULL, consume, &consumers[i]) == 0);
+        CHECK(pthread_create(&threads[i], NULL, consume, &consumers[i]) == 0);
     }
     for (unsigned i = 0; i < PRODUCERS; i++) {
         producers[i] = (producer_t){queue, &sample, 0};
-        HW_CHECK(pthread_create(&threads[CONSUMERS + i], NULL, produce, &producers[i]) == 0);
+        CHECK(pthread_create(&threads[CONSUMERS + i], NULL, produce, &producers[i]) == 0);
     }
     unsigned ended = 0;
     for (unsigned i = 0; i < PRODUCERS; i++) {
@@ -155,20 +156,20 @@ static void every_request_is_served_or_cancelled_once(void)
         pthread_join(threads[i], NULL);
         ended += consumers[i].served;
     }
-    HW_CHECK(ended == PRODUCERS * PER_PRODUCER);
+    CHECK(ended == PRODUCERS * PER_PRODUCER);
     hw_queue_stats_t stats;
     hw_queue_stats(queue, &stats);
-    HW_CHECK(stats.waiting == 0 && stats.idle == 0 && stats.pushed == PRODUCERS * PER_PRODUCER);
+    CHECK(stats.waiting == 0 && stats.idle == 0 && stats.pushed == PRODUCERS * PER_PRODUCER);
     hw_queue_free(queue);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 int main(void)
 {
-    HW_RUN(requests_leave_in_the_order_they_came);
-    HW_RUN(a_full_queue_refuses_and_counts);
-    HW_RUN(a_waiting_request_can_be_cancelled_once);
-    HW_RUN(a_closed_queue_serves_what_waits_and_no_more);
-    HW_RUN(every_request_is_served_or_cancelled_once);
-    return 0;
+    RUN(requests_leave_in_the_order_they_came);
+    RUN(a_full_queue_refuses_and_counts);
+    RUN(a_waiting_request_can_be_cancelled_once);
+    RUN(a_closed_queue_serves_what_waits_and_no_more);
+    RUN(every_request_is_served_or_cancelled_once);
+    return check_done();
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+// links: hw_request.c hw_channel.c hw_body.c hw_spool.c hw_port.c
 #include "hw_request.h"
 
 #include <string.h>
 #include <unistd.h>
 
-#include "hw_sample.h"
+#include "sample.h"
 
 static size_t key_of(const char *name, char into[64])
 {
@@ -14,10 +15,10 @@ static size_t key_of(const char *name, char into[64])
 static void header_names_become_server_keys(void)
 {
     char key[64];
-    HW_CHECK(key_of("accept-Language", key) == 20);
-    HW_CHECK(strcmp(key, "HTTP_ACCEPT_LANGUAGE") == 0);
-    HW_CHECK(key_of("X-1", key) == 8);
-    HW_CHECK(strcmp(key, "HTTP_X_1") == 0);
+    CHECK(key_of("accept-Language", key) == 20);
+    CHECK(strcmp(key, "HTTP_ACCEPT_LANGUAGE") == 0);
+    CHECK(key_of("X-1", key) == 8);
+    CHECK(strcmp(key, "HTTP_X_1") == 0);
 }
 
 static void names_that_could_pose_as_others_get_no_key(void)
@@ -25,61 +26,61 @@ static void names_that_could_pose_as_others_get_no_key(void)
     const char *refused[] = {"", "X_Forwarded_For", "a b", "a:b", "caf\xc3\xa9", "a\r", "a(b"};
     char key[64];
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        HW_CHECK(key_of(refused[i], key) == 0);
+        CHECK(key_of(refused[i], key) == 0);
     }
-    HW_CHECK(hw_request_header_key("a\0b", 3, key) == 0);
+    CHECK(hw_request_header_key("a\0b", 3, key) == 0);
 }
 
 static char *copy_of(const char *text)
 {
     char *copy = strdup(text);
-    HW_CHECK(copy != NULL);
+    CHECK(copy != NULL);
     return copy;
 }
 
 static void a_short_response_is_taken_in_one_piece(void)
 {
-    hw_sample_t sample = hw_sample_new();
-    hw_request_t *request = hw_sample_request(&sample);
+    sample_t sample = sample_new();
+    hw_request_t *request = sample_request(&sample);
     hw_taken_t taken;
     hw_request_put_head(request, hw_head_new(201, 0));
     hw_request_take(request, 100, &taken);
-    HW_CHECK(taken.flags == 0); /* nothing is sent before there is a body or an end */
-    HW_CHECK(hw_request_finish(request, HW_OUTCOME_COMPLETED, copy_of("hello"), 5));
+    CHECK(taken.flags == 0); /* nothing is sent before there is a body or an end */
+    CHECK(hw_request_finish(request, HW_OUTCOME_COMPLETED, copy_of("hello"), 5));
     hw_request_take(request, 100, &taken);
-    HW_CHECK(taken.flags == (HW_TAKE_HEADERS | HW_TAKE_DONE));
-    HW_CHECK(taken.head->status == 201);
-    HW_CHECK(taken.body_len == 5 && memcmp(taken.final, "hello", 5) == 0);
+    CHECK(taken.flags == (HW_TAKE_HEADERS | HW_TAKE_DONE));
+    CHECK(taken.head->status == 201);
+    CHECK(taken.body_len == 5 && memcmp(taken.final, "hello", 5) == 0);
     free(taken.head);
     free(taken.final);
     hw_channel_close(sample.channel);
     hw_request_release(request);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 static void only_the_first_end_and_the_first_head_count(void)
 {
-    hw_sample_t sample = hw_sample_new();
-    hw_request_t *request = hw_sample_request(&sample);
+    sample_t sample = sample_new();
+    hw_request_t *request = sample_request(&sample);
     hw_taken_t taken;
     hw_request_put_head(request, hw_head_new(200, 0));
     hw_request_put_head(request, hw_head_new(500, 0));
-    HW_CHECK(hw_request_finish(request, HW_OUTCOME_COMPLETED, copy_of("one"), 3));
-    HW_CHECK(hw_request_finish(request, HW_OUTCOME_ABORTED, copy_of("two"), 3));
-    HW_CHECK(atomic_load(&request->outcome) == HW_OUTCOME_COMPLETED);
+    CHECK(hw_request_finish(request, HW_OUTCOME_COMPLETED, copy_of("one"), 3));
+    CHECK(hw_request_finish(request, HW_OUTCOME_ABORTED, copy_of("two"), 3));
+    CHECK(atomic_load(&request->outcome) == HW_OUTCOME_COMPLETED);
     hw_request_take(request, 100, &taken);
-    HW_CHECK(taken.head->status == 200 && memcmp(taken.final, "one", 3) == 0);
+    CHECK(taken.head->status == 200 && memcmp(taken.final, "one", 3) == 0);
     free(taken.head);
     free(taken.final);
     hw_channel_close(sample.channel);
     hw_request_release(request);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 static void interim_responses_come_first_and_in_order(void)
 {
-    hw_sample_t sample = hw_sample_new();
-    hw_request_t *request = hw_sample_request(&sample);
+    sample_t sample = sample_new();
+    hw_request_t *request = sample_request(&sample);
     hw_taken_t taken;
     hw_request_put_interim(request, hw_head_new(102, 0));
     hw_request_put_interim(request, hw_head_new(103, 0));
@@ -87,86 +88,86 @@ static void interim_responses_come_first_and_in_order(void)
     hw_request_finish(request, HW_OUTCOME_COMPLETED, NULL, 0);
     for (int status = 102; status <= 103; status++) {
         hw_request_take(request, 100, &taken);
-        HW_CHECK(taken.flags == (HW_TAKE_INTERIM | HW_TAKE_MORE) && taken.head->status == status);
+        CHECK(taken.flags == (HW_TAKE_INTERIM | HW_TAKE_MORE) && taken.head->status == status);
         free(taken.head);
     }
     hw_request_take(request, 100, &taken);
-    HW_CHECK(taken.flags == (HW_TAKE_HEADERS | HW_TAKE_DONE) && taken.head->status == 200);
+    CHECK(taken.flags == (HW_TAKE_HEADERS | HW_TAKE_DONE) && taken.head->status == 200);
     free(taken.head);
     hw_channel_close(sample.channel);
     hw_request_release(request);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 static void flushed_output_is_read_in_pieces(void)
 {
-    hw_sample_t sample = hw_sample_new();
-    hw_request_t *request = hw_sample_request(&sample);
+    sample_t sample = sample_new();
+    hw_request_t *request = sample_request(&sample);
     hw_taken_t taken;
     char piece[4];
     hw_request_put_head(request, hw_head_new(200, 0));
-    HW_CHECK(hw_request_put_body(request, "abcdef", 6, false));
+    CHECK(hw_request_put_body(request, "abcdef", 6, false));
     hw_request_take(request, 4, &taken);
-    HW_CHECK(taken.flags == (HW_TAKE_HEADERS | HW_TAKE_MORE) && taken.body_len == 4 && taken.final == NULL);
-    HW_CHECK(hw_body_read(request->body, piece, 4) == 4 && memcmp(piece, "abcd", 4) == 0);
+    CHECK(taken.flags == (HW_TAKE_HEADERS | HW_TAKE_MORE) && taken.body_len == 4 && taken.final == NULL);
+    CHECK(hw_body_read(request->body, piece, 4) == 4 && memcmp(piece, "abcd", 4) == 0);
     free(taken.head);
-    HW_CHECK(hw_request_finish(request, HW_OUTCOME_COMPLETED, copy_of("gh"), 2));
+    CHECK(hw_request_finish(request, HW_OUTCOME_COMPLETED, copy_of("gh"), 2));
     hw_request_take(request, 4, &taken);
-    HW_CHECK(taken.flags == HW_TAKE_DONE && taken.body_len == 4);
-    HW_CHECK(hw_body_read(request->body, piece, 4) == 4 && memcmp(piece, "efgh", 4) == 0);
+    CHECK(taken.flags == HW_TAKE_DONE && taken.body_len == 4);
+    CHECK(hw_body_read(request->body, piece, 4) == 4 && memcmp(piece, "efgh", 4) == 0);
     hw_channel_close(sample.channel);
     hw_request_release(request);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 static void after_an_abort_output_is_refused(void)
 {
-    hw_sample_t sample = hw_sample_new();
-    hw_request_t *request = hw_sample_request(&sample);
-    HW_CHECK(hw_request_put_body(request, "a", 1, false));
+    sample_t sample = sample_new();
+    hw_request_t *request = sample_request(&sample);
+    CHECK(hw_request_put_body(request, "a", 1, false));
     hw_request_abort(request);
     hw_request_abort(request);
-    HW_CHECK(!hw_request_put_body(request, "b", 1, false));
-    HW_CHECK(!hw_request_finish(request, HW_OUTCOME_ABORTED, copy_of("c"), 1));
+    CHECK(!hw_request_put_body(request, "b", 1, false));
+    CHECK(!hw_request_finish(request, HW_OUTCOME_ABORTED, copy_of("c"), 1));
     hw_channel_close(sample.channel);
     hw_request_release(request);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 static void a_body_is_read_from_memory_and_from_a_file(void)
 {
-    hw_sample_t sample = hw_sample_new();
+    sample_t sample = sample_new();
     char piece[8];
-    hw_request_t *request = hw_sample_request(&sample);
+    hw_request_t *request = sample_request(&sample);
     request->body_memory = copy_of("abcde");
     request->body_memory_len = 5;
-    HW_CHECK(hw_request_read_body(request, piece, 3) == 3 && memcmp(piece, "abc", 3) == 0);
-    HW_CHECK(hw_request_read_body(request, piece, 8) == 2 && memcmp(piece, "de", 2) == 0);
-    HW_CHECK(hw_request_read_body(request, piece, 8) == 0);
+    CHECK(hw_request_read_body(request, piece, 3) == 3 && memcmp(piece, "abc", 3) == 0);
+    CHECK(hw_request_read_body(request, piece, 8) == 2 && memcmp(piece, "de", 2) == 0);
+    CHECK(hw_request_read_body(request, piece, 8) == 0);
     hw_request_release(request);
 
     FILE *file = tmpfile();
-    HW_CHECK(file != NULL && fputs("12345", file) >= 0 && fflush(file) == 0);
-    request = hw_sample_request(&sample);
+    CHECK(file != NULL && fputs("12345", file) >= 0 && fflush(file) == 0);
+    request = sample_request(&sample);
     request->body_file = dup(fileno(file));
     request->body_file_len = 5;
     fclose(file);
-    HW_CHECK(hw_request_read_body(request, piece, 4) == 4 && memcmp(piece, "1234", 4) == 0);
-    HW_CHECK(hw_request_read_body(request, piece, 4) == 1 && piece[0] == '5');
-    HW_CHECK(hw_request_read_body(request, piece, 4) == 0);
+    CHECK(hw_request_read_body(request, piece, 4) == 4 && memcmp(piece, "1234", 4) == 0);
+    CHECK(hw_request_read_body(request, piece, 4) == 1 && piece[0] == '5');
+    CHECK(hw_request_read_body(request, piece, 4) == 0);
     hw_request_release(request);
-    hw_sample_free(&sample);
+    sample_free(&sample);
 }
 
 int main(void)
 {
-    HW_RUN(header_names_become_server_keys);
-    HW_RUN(names_that_could_pose_as_others_get_no_key);
-    HW_RUN(a_short_response_is_taken_in_one_piece);
-    HW_RUN(only_the_first_end_and_the_first_head_count);
-    HW_RUN(interim_responses_come_first_and_in_order);
-    HW_RUN(flushed_output_is_read_in_pieces);
-    HW_RUN(after_an_abort_output_is_refused);
-    HW_RUN(a_body_is_read_from_memory_and_from_a_file);
-    return 0;
+    RUN(header_names_become_server_keys);
+    RUN(names_that_could_pose_as_others_get_no_key);
+    RUN(a_short_response_is_taken_in_one_piece);
+    RUN(only_the_first_end_and_the_first_head_count);
+    RUN(interim_responses_come_first_and_in_order);
+    RUN(flushed_output_is_read_in_pieces);
+    RUN(after_an_abort_output_is_refused);
+    RUN(a_body_is_read_from_memory_and_from_a_file);
+    return check_done();
 }
