@@ -53,7 +53,7 @@ class Probe:
             "defaults": [[name.decode(), value.decode()] for name, value in defaults],
             "native": native.__file__,
         }
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and file
+        self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("probe_child.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -82,4 +82,6 @@ class Probe:
             raise EngineStartError(f"PHP did not start: {text or f'it ended with code {code} and said nothing'}")
         if _NO_START.search(text):
             raise EngineStartError(f"PHP did not accept its settings: {text}")
-        return Trial(needs_opcache_line=duplicates == 0, messages=tuple(line for line in text.splitlines() if line.strip()))
+        return Trial(
+            needs_opcache_line=duplicates == 0, messages=tuple(line for line in text.splitlines() if line.strip())
+        )

@@ -33,11 +33,11 @@ def main() -> None:
     try:
         native.start(settings["ini"].encode(), defaults, 1, 1, b"/", 0)
     except RuntimeError as error:
-        print(error)
+        sys.stdout.write(f"{error}\n")
         code = 1
     records, _ = native.log_take(0.0)
     for record in records:
-        print(record[3].decode(errors="replace"))
+        sys.stdout.write(record[3].decode(errors="replace") + "\n")
     sys.stdout.flush()
     # No clean stop: this process has nothing to save, and its end must cost nothing.
     os._exit(code)

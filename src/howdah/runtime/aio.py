@@ -18,7 +18,6 @@ from howdah.engine.native import ABORTED, DONE, HEADERS, INTERIM, MORE, PUSH_FUL
 from howdah.errors import (
     ClientDisconnected,
     Draining,
-    EngineStateError,
     QueueFull,
     RequestRejected,
     WaitTimeout,
@@ -55,6 +54,7 @@ class Exchange:
         "_more",
         "_on_slow",
         "_signalled",
+        "_writable",
         "ended",
         "is_abandoned",
         "request",
@@ -71,6 +71,7 @@ class Exchange:
         self._dispatcher = dispatcher
         self._on_slow = on_slow
         self._future: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
         self._signalled = False
         self._more = 0
         self._error: Exception | None = None
@@ -111,7 +112,11 @@ class Exchange:
     async def wait_writable(self) -> None:
         """Wait until PHP has read enough of a streamed body to be fed again, or the exchange is over."""
         while not self.ended and self._error is None and self.request.fed_bytes >= _FED_ENOUGH_BYTES:
-            await asyncio.sleep(SLOW_S / 4)
+            self._writable = self._dispatcher.loop.create_future()
+            try:
+                await self._writable
+            finally:
+                self._writable = None
 
     def abort(self) -> None:
         """Say that the client is gone; a request that still waits is taken out and never runs."""
@@ -142,9 +147,9 @@ class Exchange:
     def wake(self) -> None:
         """Let `next` look again."""
         self._signalled = True
-        future = self._future
-        if future is not None and not future.done():
-            future.set_result(None)
+        for future in (self._future, self._writable):
+            if future is not None and not future.done():
+                future.set_result(None)
 
     def settle(self) -> None:
         """Account for the end of a request that nobody reads any more."""
@@ -241,16 +246,17 @@ class LoopDispatcher:
         Raises:
             QueueFull: ``max_queue`` requests wait already; counted.
             Draining: the runtime is stopping; counted.
-            EngineStateError: the runtime is not running.
         """
         try:
             code = request.submit()
         except RuntimeError as error:
-            refused = Draining(str(error))
-            self.reject(refused)
-            raise refused from EngineStateError(str(error))
+            stopped = Draining(str(error))
+            self.reject(stopped)
+            raise stopped from None
         if code != PUSH_OK:
-            refused = QueueFull("too many requests wait for PHP") if code == PUSH_FULL else Draining("the server is stopping")
+            refused: RequestRejected = (
+                QueueFull("too many requests wait for PHP") if code == PUSH_FULL else Draining("the server is stopping")
+            )
             self.reject(refused)
             raise refused
         exchange = Exchange(self, request, on_slow)

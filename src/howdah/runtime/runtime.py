@@ -14,20 +14,28 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from howdah.cgi.paths import decode_path
-from howdah.cgi.variables import endpoint, split_remote
+from howdah.cgi.variables import Endpoint, endpoint, split_remote
 from howdah.config.model import RuntimeConfig, SiteConfig
 from howdah.engine import native as engine
 from howdah.engine.ini import ini_defaults, ini_lines
 from howdah.engine.native import native
 from howdah.engine.probe import OPCACHE_LINE, Probe
-from howdah.errors import ClientDisconnected, ConfigError, EngineStartError, EngineStateError, RequestRejected, ScriptError
+from howdah.errors import (
+    ClientDisconnected,
+    ConfigError,
+    EngineStartError,
+    EngineStateError,
+    RequestRejected,
+    ScriptError,
+)
 from howdah.runtime.lifecycle import wait_states
 from howdah.runtime.logs import LogPump
 from howdah.runtime.request import Request, Response
-from howdah.runtime.site import Site
+from howdah.runtime.site import Site, Target
 from howdah.runtime.sizing import thread_count
 from howdah.runtime.stats import RuntimeStatistics, collect
 from howdah.runtime.sync import SyncDispatcher
@@ -65,7 +73,9 @@ class Runtime:
         known = {field.name for field in dataclasses.fields(RuntimeConfig)}
         for name in fields:
             if name not in known:
-                raise ConfigError(f"Runtime has no setting {name!r}; there are: {', '.join(sorted(known))}", directive=name)
+                raise ConfigError(
+                    f"Runtime has no setting {name!r}; there are: {', '.join(sorted(known))}", directive=name
+                )
         self.config = dataclasses.replace(config or RuntimeConfig(), **fields)
         self._lock = threading.Lock()  # guards start and stop against each other
         self._state = "new"  # under the lock; read anywhere
@@ -94,11 +104,11 @@ class Runtime:
             ConfigError: a php.ini override cannot be written.
         """
         with self._lock:
-            if self._state != "new" and self._state != "stopped":
+            if self._state not in {"new", "stopped"}:
                 raise EngineStateError(f"this Runtime cannot start: it is {self._state}")
             if native.state() not in {"new", "stopped", "failed"}:
                 raise EngineStateError(
-                    f"PHP is {native.state()} in this process already, and a process can run only one; share that Runtime"
+                    f"PHP is {native.state()} in this process already, and a process runs only one: share that Runtime"
                 )
             self._start()
 
@@ -220,7 +230,9 @@ class Runtime:
 
     def _check_running(self) -> None:
         if self._pid and self._pid != os.getpid():
-            raise EngineStateError("PHP does not survive a fork: start a Runtime in the child before anything forks, or exec")
+            raise EngineStateError(
+                "PHP does not survive a fork: start a Runtime in the child before anything forks, or exec"
+            )
         if self._state != "running":
             raise EngineStateError(f"this Runtime is {self._state}: call start() first")
 
@@ -346,7 +358,10 @@ def _site_key(config: SiteConfig) -> SiteConfig | str:
     return config
 
 
-def _arguments(site: Site, request: Request) -> tuple[Any, ...]:
+_Arguments = tuple[Target, Endpoint, str, bytes, bytes, str, int, Sequence[tuple[bytes, bytes]]]
+
+
+def _arguments(site: Site, request: Request) -> _Arguments:
     """Give target, endpoint, method, URI, query, client and headers of a request value."""
     path, _, query = request.target.partition(b"?")
     target = site.script(decode_path(path))

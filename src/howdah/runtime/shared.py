@@ -24,7 +24,7 @@ def shared_runtime(config: RuntimeConfig | None = None) -> Runtime:
     Raises:
         ConfigError: it exists already with other settings.
     """
-    global _shared
+    global _shared  # noqa: PLW0603 - the one per process, see above
     with _lock:
         if _shared is None:
             _shared = Runtime(config)

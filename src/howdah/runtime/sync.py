@@ -91,7 +91,11 @@ class SyncDispatcher:
         except RuntimeError as error:
             raise EngineStateError(str(error)) from None
         if code != PUSH_OK:
-            raise QueueFull("too many requests wait for PHP") if code == PUSH_FULL else Draining("the runtime is stopping")
+            raise (
+                QueueFull("too many requests wait for PHP")
+                if code == PUSH_FULL
+                else Draining("the runtime is stopping")
+            )
         poller = select.poll()
         poller.register(channel.fileno(), select.POLLIN)
         deadline = time.monotonic() + self._max_wait_s if self._max_wait_s > 0 else None

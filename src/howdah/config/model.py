@@ -1,0 +1,169 @@
+"""The configuration as frozen dataclasses: the one model behind Caddyfile, flags, JSON and Python API.
+
+Times are floats in seconds with the suffix ``_s``, sizes are ints in bytes with the suffix ``_bytes``.
+A value is checked where it is made, so a model that exists is valid by itself; what depends on the
+machine (does the root exist, is the port free) is checked by who uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from howdah.errors import ConfigError
+
+Symlinks = Literal["follow", "inside"]
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+DEFAULT_MAX_BODY_SIZE_BYTES = GIB
+DEFAULT_REQUEST_BODY_TIMEOUT_S = 60.0
+
+
+def _no_map() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+def _require(condition: bool, message: str, directive: str) -> None:
+    if not condition:
+        raise ConfigError(message, directive=directive)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeConfig:
+    """PHP in this process: threads, limits, ini.
+
+    Args:
+        num_threads: PHP threads started at the beginning; None means twice the usable cores.
+        max_threads: upper bound of threads; None means ``num_threads``.
+        max_wait_time_s: longest wait for a thread before 503; 0 waits for ever.
+        max_idle_time_s: idle time after which a thread beyond ``num_threads`` may go.
+        max_requests: requests after which a thread is recycled; 0 never recycles.
+        max_queue: requests that may wait for a thread; one more gets 503.
+        request_timeout_s: wall-clock limit of one request; 0 is none.
+        slow_request_threshold_s: requests slower than this are logged; 0 logs none.
+        grace_s: time that running requests get when the runtime stops.
+        php_ini: ini entries that win over every php.ini, in this order.
+        workers: worker scripts.
+        debug: show PHP errors in the response and log more.
+    """
+
+    num_threads: int | None = None
+    max_threads: int | None = None
+    max_wait_time_s: float = 30.0
+    max_idle_time_s: float = 5.0
+    max_requests: int = 0
+    max_queue: int = 1000
+    request_timeout_s: float = 0.0
+    slow_request_threshold_s: float = 0.0
+    grace_s: float = 30.0
+    php_ini: Mapping[str, str] = field(default_factory=_no_map)
+    workers: tuple[WorkerConfig, ...] = ()
+    debug: bool = False
+
+    def __post_init__(self) -> None:
+        _require(
+            self.num_threads is None or 1 <= self.num_threads <= 1024,
+            "num_threads must be between 1 and 1024",
+            "num_threads",
+        )
+        _require(
+            self.max_threads is None or self.max_threads >= (self.num_threads or 1),
+            "max_threads must not be smaller than num_threads",
+            "max_threads",
+        )
+        for name in ("max_wait_time_s", "max_idle_time_s", "request_timeout_s", "slow_request_threshold_s", "grace_s"):
+            _require(getattr(self, name) >= 0, f"{name} must not be negative", name.removesuffix("_s"))
+        _require(self.max_requests >= 0, "max_requests must not be negative (0 means no limit)", "max_requests")
+        _require(self.max_queue >= 0, "max_queue must not be negative (0 means that nothing waits)", "max_queue")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """A worker script: boots once per thread and handles many requests."""
+
+    file: str
+    num: int | None = None
+    name: str | None = None
+    env: Mapping[str, str] = field(default_factory=_no_map)
+    watch: tuple[str, ...] = ()
+    match: tuple[str, ...] = ()
+    max_threads: int = 0
+    max_requests: int = 0
+    max_consecutive_failures: int = 6
+    request_timeout_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """One PHP site.
+
+    Args:
+        root: document root; relative paths count from the current directory.
+        split: suffixes of scripts, ASCII, compared without case; what follows one in the path is PATH_INFO.
+        index: script tried for a folder; None tries none.
+        try_files: candidates for a path; None means ``{path} {path}/<index> <index>``.
+        env: variables that scripts see in ``$_SERVER`` and ``getenv()``.
+        symlinks: ``follow`` serves what links point to; ``inside`` refuses targets outside the resolved root.
+        request_buffering: receive the whole body before a thread is taken.
+        request_body_timeout_s: longest silence of a client that sends a body; 0 is none.
+        max_body_size_bytes: larger bodies are refused with 413; 0 is no limit.
+        workers: worker scripts of this site.
+    """
+
+    root: str = "."
+    split: tuple[str, ...] = (".php",)
+    index: str | None = "index.php"
+    try_files: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=_no_map)
+    symlinks: Symlinks = "follow"
+    request_buffering: bool = True
+    request_body_timeout_s: float = DEFAULT_REQUEST_BODY_TIMEOUT_S
+    max_body_size_bytes: int = DEFAULT_MAX_BODY_SIZE_BYTES
+    workers: tuple[WorkerConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(bool(self.split), "split needs at least one suffix such as .php", "split")
+        for suffix in self.split:
+            _require(
+                suffix.isascii() and suffix.startswith(".") and len(suffix) > 1,
+                f"split suffix {suffix!r} must be ASCII and start with a dot",
+                "split",
+            )
+        _require(self.symlinks in {"follow", "inside"}, "symlinks must be 'follow' or 'inside'", "symlinks")
+        _require(self.request_body_timeout_s >= 0, "request_body_timeout must not be negative", "request_body_timeout")
+        _require(self.max_body_size_bytes >= 0, "max_body_size must not be negative", "max_body_size")
+        for name in self.env:
+            _require(bool(name) and "=" not in name and "\0" not in name, f"env name {name!r} is not valid", "env")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Sockets and their limits.
+
+    Args:
+        listen: addresses as written by the user: ``127.0.0.1:8000``, ``:8080``, ``[::1]:80`` or ``unix//path``.
+        header_timeout_s: time a client may take to send the head of a request, idle keep-alive included.
+        max_header_size_bytes: larger heads get 431.
+        access_log: write one line per request.
+        compress: encode responses with zstd, br or gzip when the client accepts it.
+    """
+
+    listen: tuple[str, ...] = ("127.0.0.1:8000",)
+    header_timeout_s: float = 30.0
+    max_header_size_bytes: int = 64 * KIB
+    access_log: bool = False
+    compress: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that one server process needs."""
+
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    sites: tuple[SiteConfig, ...] = ()
+    server: ServerConfig = field(default_factory=ServerConfig)
