@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Print version, folder of libphp and prefix of a PHP build for meson, one a line; or one sentence and exit code 1."""
+"""Print facts of a PHP build for meson, one a line: version, folder of libphp, prefix, php-config.
+
+Where the build cannot be embedded, print the reason and end with 1.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def main() -> int:
     except EngineVersionError as error:
         print(error, file=sys.stderr)
         return 1
-    print(build.version, build.library.parent, build.prefix, sep="\n")
+    print(build.version, build.library.parent, build.prefix, build.php_config, sep="\n")
     return 0
 
 
