@@ -60,8 +60,8 @@ def check_python(path: Path, text: str) -> Iterator[tuple[bool, str]]:
 
 def check_c(path: Path, text: str) -> Iterator[tuple[bool, str]]:
     """Check licence line, and length and parameters of every function of a C file."""
-    if not text.startswith("/* SPDX-License-Identifier: MIT */"):
-        yield True, f"{path}:1: the first line must be /* SPDX-License-Identifier: MIT */"
+    if not text.startswith("/* SPDX-License-Identifier: MIT"):
+        yield True, f"{path}:1: the first line must begin with /* SPDX-License-Identifier: MIT"
     for line, name, parameters, lines in c_functions(text):
         if lines > C_FUNCTION_MAX_LINES:
             yield True, f"{path}:{line}: {name}() has {lines} lines, at most {C_FUNCTION_MAX_LINES}"
