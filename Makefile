@@ -41,7 +41,7 @@ lint: tools ## style, layers, line limits, header rule
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 	@$(BIN)/python tools/check_layout.py
-	@PYTHONPATH=src $(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/python tools/check_imports.py
 	@$(BIN)/python tools/generate_states.py --check
 
 format: tools ## let the formatters rewrite Python and C

@@ -58,6 +58,21 @@ def check_python(path: Path, text: str) -> Iterator[tuple[bool, str]]:
             yield True, f"{path}:{node.lineno}: {node.name}() has {parameters} parameters, at most {MAX_PARAMETERS}"
 
 
+def check_native_imports(path: Path, text: str) -> Iterator[tuple[bool, str]]:
+    """Check that only engine/native.py imports the native extension; import-linter cannot see a compiled module."""
+    if path == Path("src/howdah/engine/native.py"):
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names] + [str(node.module)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        if "howdah._native" in names:
+            yield True, f"{path}:{node.lineno}: only howdah.engine.native may import howdah._native"
+
+
 def check_c(path: Path, text: str) -> Iterator[tuple[bool, str]]:
     """Check licence line, and length and parameters of every function of a C file."""
     if not text.startswith("/* SPDX-License-Identifier: MIT"):
@@ -145,6 +160,8 @@ def check_project(project: Path) -> list[tuple[bool, str]]:
             text = path.read_text(encoding="utf-8")
             shown = path.relative_to(project)
             findings += [*check_sizes(shown, text), *check_python(shown, text)]
+            if folder == "src":
+                findings += check_native_imports(shown, text)
     for folder in ("native", "tests/native"):
         for path in sorted((project / folder).glob("*.[ch]")):
             text = path.read_text(encoding="utf-8")

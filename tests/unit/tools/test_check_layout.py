@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 import check_layout
-from check_layout import c_functions, check_c, check_headers, check_python, check_sizes, read_groups
+from check_layout import (
+    c_functions,
+    check_c,
+    check_headers,
+    check_native_imports,
+    check_python,
+    check_sizes,
+    read_groups,
+)
 
 FILE = Path("file")
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
@@ -35,6 +43,14 @@ def test_a_docstring_does_not_count() -> None:
 def test_self_does_not_count_as_a_parameter() -> None:
     assert errors(check_python(FILE, "class A:\n    def f(self, a, b, c, d, e, f, g): ...\n")) == []
     assert "8 parameters" in errors(check_python(FILE, "def f(a, b, c, d, e, f, *, g, h): ...\n"))[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["from howdah import _native\n", "import howdah._native\n", "from howdah._native import start\n"]
+)
+def test_one_module_imports_the_native_extension(text: str) -> None:
+    assert "only howdah.engine.native" in errors(check_native_imports(Path("src/howdah/web/asgi.py"), text))[0]
+    assert errors(check_native_imports(Path("src/howdah/engine/native.py"), text)) == []
 
 
 def test_c_functions_are_measured() -> None:
