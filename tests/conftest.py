@@ -1,0 +1,141 @@
+"""Fixtures that all suites share, and the health check after every test that used a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # so that `tests.php.harness` can be imported
+    sys.path.insert(0, str(ROOT))
+
+from tests.php.harness.server import ALIVE, SCRIPTS, Server, ServerFactory, start_asgi, start_server  # noqa: E402
+
+_NEEDS_PHP = tuple(str(ROOT / "tests" / name) for name in ("php", "security", "stress"))
+_MARKERS = (
+    "php: runs real PHP; needs the built extension",
+    "log_noise(pattern, ...): error lines that this test makes the server log",
+    "may_leak: descriptors and threads need not be back after this test (its requests still run)",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if str(item.path).startswith(_NEEDS_PHP):
+            item.add_marker(pytest.mark.php)
+
+
+@pytest.fixture(autouse=True)
+def server_is_healthy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test: a clean log, nothing left open, and accepted = completed + rejected + aborted.
+
+    Servers of the one test are stopped here, after the check and not by their fixture before it.
+    """
+    yield
+    noise = [pattern for marker in request.node.iter_markers("log_noise") for pattern in marker.args]
+    may_leak = request.node.get_closest_marker("may_leak") is not None
+    problems = []
+    for server in list(ALIVE):
+        problems += server.problems(noise, may_leak=may_leak)
+        if server in _own and not server.stopped:
+            code = server.terminate()
+            problems += [] if code == 0 else [f"exit code {code} after SIGTERM:\n{server.log()[-3000:]}"]
+            problems += server.problems(noise)
+        if server.stopped or server.process.poll() is not None:
+            ALIVE.remove(server)
+    _own.clear()
+    if problems:
+        pytest.fail("the server is not well after this test:\n" + "\n".join(problems))
+
+
+_own: list[Server] = []
+
+
+def _keep(start: ServerFactory) -> Iterator[ServerFactory]:
+    started: list[Server] = []
+
+    def make(*args: Any, **kwargs: Any) -> Server:
+        server = start(*args, **kwargs)
+        started.append(server)
+        return server
+
+    yield make
+    for server in started:
+        if not server.stopped:
+            assert server.terminate() == 0, server.log()[-3000:]
+            ALIVE.remove(server)
+
+
+def _lend(start: ServerFactory) -> ServerFactory:
+    def make(*args: Any, **kwargs: Any) -> Server:
+        server = start(*args, **kwargs)
+        _own.append(server)
+        return server
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[ServerFactory]:
+    """Start servers that live as long as a test module."""
+    yield from _keep(start_server)
+
+
+@pytest.fixture
+def own_server() -> ServerFactory:
+    """Start servers that live as long as one test."""
+    return _lend(start_server)
+
+
+@pytest.fixture(scope="module")
+def module_asgi() -> Iterator[ServerFactory]:
+    """Start ASGI servers that live as long as a test module."""
+    yield from _keep(start_asgi)
+
+
+@pytest.fixture
+def own_asgi() -> ServerFactory:
+    """Start ASGI servers that live as long as one test."""
+    return _lend(start_asgi)
+
+
+@pytest.fixture(scope="session")
+def classic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server that most tests share: four threads, the folder of test scripts, plain settings."""
+    folder = tmp_path_factory.mktemp("classic")
+    (folder / "sessions").mkdir()
+    (folder / "uploads").mkdir()
+    make = _keep(start_server)
+    yield next(make)(
+        SCRIPTS,
+        "--num-threads",
+        "4",
+        ini={
+            "variables_order": "EGPCS",
+            "session.save_path": str(folder / "sessions"),
+            "upload_tmp_dir": str(folder / "uploads"),
+            "post_max_size": "16M",
+            "log_errors": "1",
+            "html_errors": "0",
+            "display_errors": "1",
+        },
+        env={"CUSTOM_OS_ENV_VARIABLE": "custom_env_variable_value", "LITERAL_ZERO": "0"},
+    )
+    next(make, None)
+
+
+@pytest.fixture
+def client(classic: Server) -> Iterator[httpx.Client]:
+    """A client of the shared server; its connections are gone when the health is checked."""
+    with classic.client() as open_client:
+        yield open_client

@@ -1,0 +1,311 @@
+"""A server in a process of its own, with its log, its numbers and its health."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.php.harness.control import ask
+from tests.php.harness.parallel import IDENTITY
+from tests.php.harness.ports import free_port
+from tests.php.harness.waiting import wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SCRIPTS = REPOSITORY / "tests" / "scripts"
+HOWDAH = [sys.executable, "-m", "howdah"]
+_MAIN = Path(__file__).with_name("server_main.py")
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 15.0
+
+# A line with one of these is never expected.
+_ALWAYS_BAD = re.compile(
+    r"Traceback \(most recent call last\)|panicked|Fatal Python error|AddressSanitizer|LeakSanitizer"
+    r"|ThreadSanitizer|runtime error:|Segmentation fault|double free|malloc\(\)|exception in callback",
+    re.IGNORECASE,
+)
+_ERROR = re.compile(r"\bERROR\b|\bCRITICAL\b|\"level\": ?\"(?:error|critical)\"|\blevel=error\b")
+
+
+@dataclass
+class Server:
+    """A running server; see `start_server`."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    control_path: str
+    folder: Path
+    checked_up_to: int = 0
+    base_descriptors: int = 0
+    base_threads: int = 0
+    stopped: bool = field(default=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self) -> str:
+        """Give the whole log, standard output and error together."""
+        return self.log_path.read_text(errors="replace")
+
+    def log_mark(self) -> int:
+        """Give a position; pass it to `log_since`."""
+        return self.log_path.stat().st_size
+
+    def log_since(self, mark: int) -> str:
+        with self.log_path.open("rb") as file:
+            file.seek(mark)
+            return file.read().decode(errors="replace")
+
+    def wait_for_log(self, pattern: str, *, since: int = 0, timeout_s: float = 5.0) -> re.Match[str]:
+        """Wait until the log has a match."""
+        return wait_until(
+            lambda: re.search(pattern, self.log_since(since)), f"{pattern!r} in the log", timeout_s=timeout_s
+        )
+
+    def statistics(self) -> dict[str, Any]:
+        answer: dict[str, Any] = ask(self.control_path, "statistics") or {}
+        return answer
+
+    def queued(self) -> int:
+        """Requests that wait for a PHP thread."""
+        return int(self.statistics()["queue_waiting"])
+
+    def running(self) -> int:
+        """PHP threads that run a request."""
+        numbers = self.statistics()
+        return int(numbers["num_threads"]) - int(numbers["idle_threads"])
+
+    def rejected(self) -> int:
+        """Requests refused before they ran."""
+        return sum(self.statistics()["rejected"].values())
+
+    def descriptors(self) -> list[str]:
+        """Give what the server's descriptors point to."""
+        folder = Path(f"/proc/{self.pid}/fd")
+        targets = []
+        for entry in folder.iterdir():
+            try:
+                targets.append(str(entry.readlink()))
+            except FileNotFoundError:  # closed between listing and reading
+                continue
+        return sorted(targets)
+
+    def threads(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+    def client(self, **options: Any) -> httpx.Client:
+        """Give a client; close it. It asks for no compression unless told."""
+        headers = {**IDENTITY, **options.pop("headers", {})}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        with self.client() as client:
+            return client.get(path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        with self.client() as client:
+            return client.post(path, **options)
+
+    def json(self, path: str, **options: Any) -> Any:
+        """Get a script that answers with JSON."""
+        response = self.get(path, **options)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def terminate(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Send SIGTERM and give the exit code.
+
+        Raises:
+            AssertionError: the server did not end within the bound; it is killed.
+        """
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.wait_ended(timeout_s)
+
+    def wait_ended(self, timeout_s: float) -> int:
+        self.stopped = True
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"server still ran {timeout_s:g} s after it was asked to stop\n{self.log()}") from None
+
+    def kill(self) -> None:
+        self.stopped = True
+        self.process.kill()
+        self.process.wait()
+
+    # -- health ---------------------------------------------------------------------------------
+    def note_base(self) -> None:
+        """Take the present numbers as those of an idle server."""
+        self.base_descriptors = len(self.descriptors())
+        self.base_threads = self.threads()
+
+    def problems(self, noise: Sequence[str], *, may_leak: bool = False) -> list[str]:
+        """Give what is wrong with the server after a test.
+
+        Args:
+            noise: patterns of log lines that the test expects.
+            may_leak: do not compare descriptors, threads and requests with those of an idle server.
+        """
+        found = self._log_problems(noise)
+        if self.stopped:
+            return found
+        if self.process.poll() is not None:
+            return [*found, f"the server ended by itself with {self.process.returncode}:\n{self.log()[-3000:]}"]
+        if may_leak:
+            return found
+        return found + self._leaks() + self._imbalance()
+
+    def _log_problems(self, noise: Sequence[str]) -> list[str]:
+        mark, self.checked_up_to = self.checked_up_to, self.log_mark()
+        bad = []
+        for line in self.log_since(mark).splitlines():
+            expected = any(re.search(pattern, line) for pattern in noise)
+            if not expected and (_ALWAYS_BAD.search(line) or _ERROR.search(line)):
+                bad.append(line)
+        return [f"log: {line}" for line in bad[:10]]
+
+    def _leaks(self) -> list[str]:
+        try:
+            wait_until(
+                lambda: len(self.descriptors()) <= self.base_descriptors and self.threads() <= self.base_threads,
+                "idle",
+                timeout_s=8,
+            )
+        except AssertionError:
+            descriptors = self.descriptors()
+            counts = f"{len(descriptors)} descriptors, {self.base_descriptors} before; "
+            return [f"{counts}{self.threads()} threads, {self.base_threads} before: {descriptors}"]
+        return []
+
+    def _imbalance(self) -> list[str]:
+        try:
+            wait_until(self._is_balanced, "balance", timeout_s=8)
+        except AssertionError:
+            return [f"requests do not add up: {self.statistics()}"]
+        return []
+
+    def _is_balanced(self) -> bool:
+        numbers = self.statistics()
+        if not numbers:  # no PHP was needed yet
+            return True
+        ended = int(numbers["completed"]) + sum(numbers["rejected"].values()) + int(numbers["aborted"])
+        return bool(int(numbers["accepted"]) == ended)
+
+
+ServerFactory = Callable[..., Server]
+
+ALIVE: list[Server] = []
+"""Servers whose health is still to be checked after the running test."""
+
+
+def start_server(
+    root: Path = SCRIPTS,
+    *flags: str,
+    ini: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Server:
+    """Start ``howdah php-server`` and wait until it accepts connections.
+
+    Args:
+        root: document root.
+        flags: further flags of the command.
+        ini: ini entries, passed as ``--php-ini``.
+        env: environment variables beside the present ones.
+        cwd: working directory of the server.
+    """
+    port = free_port()
+    arguments = ["howdah", "php-server", "--root", str(root), "--listen", f"127.0.0.1:{port}", *flags]
+    for name, value in (ini or {}).items():
+        arguments += ["--php-ini", f"{name}={value}"]
+    return _start(port, arguments, env, cwd)
+
+
+def start_asgi(kind: str, description: Mapping[str, Any], env: Mapping[str, str] | None = None) -> Server:
+    """Start an ASGI server with an application of `tests.php.harness.applications`."""
+    port = free_port()
+    return _start(port, [kind, str(port), json.dumps(description)], env, None)
+
+
+def _start(port: int, arguments: list[str], env: Mapping[str, str] | None, cwd: Path | None) -> Server:
+    folder = Path(tempfile.mkdtemp(prefix="hw-test-"))
+    log_path = folder / "server.log"
+    control_path = str(folder / "control")
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [sys.executable, str(_MAIN), control_path, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=clean_environment(env),
+            cwd=cwd,
+        )
+    server = Server(port, process, log_path, control_path, folder)
+    ALIVE.append(server)
+    try:
+        _wait_accepting(server)
+    except AssertionError:
+        server.kill()
+        raise
+    server.note_base()
+    return server
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the present environment without what would change a server's behaviour."""
+    dropped = {"PHPRC", "PHP_INI_SCAN_DIR", "HOWDAH_SPOOL_DIR", "HTTP_PROXY", "http_proxy"}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**kept, "PYTHONUNBUFFERED": "1", **(extra or {})}
+
+
+def _wait_accepting(server: Server) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end:
+        if server.process.poll() is not None:
+            raise AssertionError(f"server ended with {server.process.returncode} at start:\n{server.log()}")
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", server.port)) == 0:
+                break
+        time.sleep(0.02)
+    else:
+        raise AssertionError(f"server did not accept connections within {START_TIMEOUT_S:g} s:\n{server.log()}")
+    warm_up(server)
+
+
+def warm_up(server: Server) -> None:
+    """Let everything start that starts with the first request: the engine, helper threads."""
+    from tests.php.harness.parallel import fetch_parallel
+
+    fetch_parallel(server.url, lambda _: {"url": "/no-such-file.txt"}, 20)
+    try:
+        wait_until(lambda: not any("socket:" in name for name in server.descriptors()) or _settled(server), "settled")
+    except AssertionError:
+        return
+
+
+def _settled(server: Server) -> bool:
+    """Tell whether the connections of the warm-up are gone, by two equal looks."""
+    before = len(server.descriptors())
+    time.sleep(0.05)
+    return before == len(server.descriptors())

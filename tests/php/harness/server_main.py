@@ -1,0 +1,58 @@
+"""Run a server as a user would, with a control socket beside it.
+
+    python server_main.py SOCKET howdah php-server -r DIR ...
+    python server_main.py SOCKET uvicorn|hypercorn|granian PORT APPLICATION-AS-JSON
+
+The first form calls the command's own entry point. In the second form the application is described
+by JSON; see `tests.php.harness.applications`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from tests.php.harness.control import serve_control
+
+_runtimes: list[Any] = []
+
+
+def _remember_runtime() -> None:
+    """Note every Runtime that starts, so that the control socket can ask it."""
+    from howdah import Runtime
+
+    start = Runtime.start
+
+    def start_and_note(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = start(self, *args, **kwargs)
+        _runtimes.append(self)
+        return result
+
+    Runtime.start = start_and_note  # type: ignore[method-assign]
+
+
+def _statistics() -> Any:
+    return _runtimes[-1].statistics() if _runtimes else None
+
+
+def main() -> int:
+    socket_path, kind, *rest = sys.argv[1:]
+    _remember_runtime()
+    serve_control(socket_path, {"statistics": _statistics})
+    if kind == "howdah":
+        from howdah.cli.main import main as howdah_main
+
+        sys.argv = ["howdah", *rest]
+        return howdah_main() or 0
+    from tests.php.harness.applications import application, run
+
+    run(kind, application(json.loads(rest[1])), int(rest[0]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

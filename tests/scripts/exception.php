@@ -1,0 +1,3 @@
+<?php
+echo 'before ';
+throw new Exception('request ' . ($_GET['i'] ?? 'x'));

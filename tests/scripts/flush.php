@@ -1,0 +1,9 @@
+<?php
+// Two pieces; the second follows only when the client has shown that it read the first.
+$gate = $_GET['gate'] ?? null;
+echo 'first;';
+flush();
+for ($tries = 0; $gate !== null && !file_exists($gate) && $tries < 1000; $tries++) {
+    usleep(10_000);
+}
+echo 'second ', $_GET['i'] ?? '';

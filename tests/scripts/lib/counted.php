@@ -1,0 +1,5 @@
+<?php
+class Counted
+{
+    public static int $number = 0;
+}

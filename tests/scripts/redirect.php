@@ -1,0 +1,2 @@
+<?php
+header('Location: /hello.php', true, (int) ($_GET['code'] ?? 0));

@@ -1,0 +1,2 @@
+<?php
+echo 'app ', $_SERVER['PATH_INFO'] ?? 'none';

@@ -1,0 +1,37 @@
+"""A script that hangs gives its thread back soon after its time limit, wherever it hangs."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.php.harness.server import SCRIPTS, Server, ServerFactory
+
+
+@pytest.fixture(scope="module")
+def single(module_server: ServerFactory) -> Server:
+    return module_server(SCRIPTS, "--num-threads", "1")
+
+
+@pytest.mark.log_noise("(?i)PHP (Fatal|Warning)|timeout|exceeded|time limit")
+@pytest.mark.parametrize("how", ["loop", "sleep", "usleep", "flock", "read", "regex"])
+def test_a_hanging_script_is_ended_within_a_second_of_its_limit(single: Server, tmp_path: Path, how: str) -> None:
+    lock = tmp_path / "lock"
+    with lock.open("w") as held, socket.socket() as silent:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        answer = single.get(f"/hang.php?how={how}&lock={lock}&port={port}")
+        assert answer.elapsed.total_seconds() < 3.5, how
+        assert single.get("/hello.php?i=1").text == "request 1"
+
+
+@pytest.mark.log_noise("(?i)PHP (Fatal|Warning)|timeout|exceeded|time limit")
+def test_hanging_requests_in_a_row_leave_the_server_well(single: Server) -> None:
+    for _ in range(3):
+        assert single.get("/hang.php?how=loop").elapsed.total_seconds() < 3.5
+    assert single.get("/hello.php?i=1").text == "request 1"
