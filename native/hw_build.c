@@ -107,9 +107,17 @@ static int plan_request(PyObject *const *arguments, plan_t *plan)
         }
         plan->size += plan->line[i].len + 1;
     }
-    plan->remote_port = PyLong_AsLong(arguments[7]);
+    /* ASGI asks for an int; there are servers that give text. */
+    plan->remote_port = PyLong_Check(arguments[7]) ? PyLong_AsLong(arguments[7]) : 0;
     if (plan->remote_port == -1 && PyErr_Occurred()) {
         return -1;
+    }
+    if (!PyLong_Check(arguments[7])) {
+        hw_str_t text;
+        if (view(arguments[7], &text) < 0) {
+            return -1;
+        }
+        plan->remote_port = text.len > 0 && text.len < 6 ? strtol(text.data, NULL, 10) : 0;
     }
     plan->size += 24;
     plan->headers = PySequence_Fast(arguments[8], "headers must be a sequence of pairs");

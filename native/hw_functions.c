@@ -18,6 +18,7 @@
 #include "hw_sapi.h"
 #include "hw_spawn.h"
 #include "hw_thread.h"
+#include "hw_timer.h"
 #include "hw_vars.h"
 
 /* frankenphp_handle_request(callable $callback): bool */
@@ -220,6 +221,12 @@ static PHP_MSHUTDOWN_FUNCTION(howdah)
     return SUCCESS;
 }
 
+static PHP_RSHUTDOWN_FUNCTION(howdah)
+{
+    hw_timer_hide();
+    return SUCCESS;
+}
+
 static PHP_MINFO_FUNCTION(howdah)
 {
     php_info_print_table_start();
@@ -235,7 +242,7 @@ zend_module_entry hw_module_entry = {
     PHP_MINIT(howdah),
     PHP_MSHUTDOWN(howdah),
     NULL,
-    NULL,
+    PHP_RSHUTDOWN(howdah),
     PHP_MINFO(howdah),
     "1",
     STANDARD_MODULE_PROPERTIES,

@@ -331,6 +331,7 @@ void hw_sapi_bind(hw_request_t *request)
 {
     sapi_request_info *info = &SG(request_info);
     SG(server_context) = request;
+    SG(options) |= SAPI_OPTION_NO_CHDIR; /* see execute() in hw_thread.c */
     SG(sapi_headers).http_response_code = 200;
     info->request_method = request->method.data;
     info->query_string = (char *)request->query_string.data;

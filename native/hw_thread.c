@@ -19,6 +19,7 @@
 #include "hw_port.h"
 #include "hw_sapi.h"
 #include "hw_thread.h"
+#include "hw_timer.h"
 
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
@@ -125,6 +126,7 @@ void hw_thread_free(unsigned index)
     slot->vm_interrupt = NULL; /* before the storage it points into is freed */
     pthread_mutex_unlock(&slot->kill_lock);
     hw_locale_thread_end();
+    hw_timer_delete();
     free(storage.out);
     storage.out = NULL;
     hw_self = NULL;
@@ -194,6 +196,9 @@ static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
 static void execute(hw_thread_t *self)
 {
     zend_file_handle file;
+    /* The script's folder is its working directory. PHP would do this too, but also go back after the script, which
+     * costs a stat and has no effect: the virtual working directory ends with the request. */
+    VCWD_CHDIR_FILE(self->request->script_filename.data);
     zend_stream_init_filename(&file, self->request->script_filename.data);
     file.primary_script = 1;
     php_execute_script(&file);
@@ -207,6 +212,7 @@ static bool serve(hw_thread_t *self)
     volatile bool healthy = false;
     volatile bool started = false;
     volatile bool shut_down = false;
+    hw_timer_reveal();
     zend_first_try
     {
         if (php_request_startup() == SUCCESS) {

@@ -101,7 +101,7 @@ class Site:
         request_uri: bytes,
         query_string: bytes,
         remote_addr: str,
-        remote_port: int,
+        remote_port: int | str,
         headers: Sequence[tuple[bytes, bytes]],
         env: Sequence[tuple[bytes, bytes]] | None,
         /,

@@ -226,7 +226,7 @@ class LoopDispatcher:
         request_uri: bytes,
         query: bytes,
         remote_addr: str,
-        remote_port: int,
+        remote_port: int | str,
         headers: Sequence[tuple[bytes, bytes]],
         env: Sequence[tuple[bytes, bytes]] | None = None,
     ) -> engine.Request:
