@@ -1,0 +1,1 @@
+"""The command ``howdah``: one module per subcommand, loaded when it is called."""

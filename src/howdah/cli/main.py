@@ -1,0 +1,78 @@
+"""Entry point of the command ``howdah``: finds the subcommand and turns errors into sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from howdah.errors import ConfigError, HowdahError
+
+_COMMANDS = {
+    "php-server": ("howdah.cli.php_server", "serve a folder of PHP scripts and files over HTTP"),
+    "php-cli": ("howdah.cli.php_cli", "run the command-line PHP of the same build"),
+    "version": ("howdah.cli.version", "print the versions of Howdah, PHP and what serves it"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+
+    Returns:
+        Exit code: 0, 1 for a failure, 2 for a mistake in usage or configuration, 130 after an interrupt.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except HowdahError as error:
+        _complain(f"howdah: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(words: list[str]) -> int:
+    if not words:
+        sys.stderr.write(_usage())
+        return ConfigError.exit_code
+    command, *rest = words
+    if command in {"-h", "--help", "help"}:
+        sys.stdout.write(_usage())
+        return 0
+    if command in {"-V", "--version"}:
+        command = "version"
+    if command not in _COMMANDS:
+        from howdah.cli.parser import suggest
+
+        raise ConfigError(f"there is no command {command}{suggest(command, list(_COMMANDS))}\nTry `howdah --help`.")
+    run: Callable[[list[str]], int] = import_module(_COMMANDS[command][0]).run
+    return run(rest)
+
+
+def _usage() -> str:
+    lines = [f"  {name:<12}{purpose}" for name, (_, purpose) in _COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: howdah COMMAND [ARGUMENTS]",
+            "",
+            "Howdah serves PHP from one Python process.",
+            "",
+            *lines,
+            "",
+            "`howdah COMMAND --help` tells more.",
+            "",
+        ]
+    )
+
+
+def _complain(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"{text}\n")

@@ -1,0 +1,1 @@
+"""Sockets, signals and the life of a server process. Knows no PHP."""

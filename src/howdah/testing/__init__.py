@@ -1,0 +1,1 @@
+"""Public test kit; nothing in the package imports it."""

@@ -1,0 +1,209 @@
+"""Turns what PHP answers into ASGI messages, and refusals into short answers of our own.
+
+This is where the promises to the HTTP server are kept: final statuses between 200 and 599, no
+hop-by-hop headers, and a body that is as long as its Content-Length says.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from howdah.errors import RequestRejected, ScriptNotFound
+
+if TYPE_CHECKING:
+    from howdah.runtime.aio import Exchange
+    from howdah.web.static import Scope, Send
+
+_log = logging.getLogger("howdah.web")
+
+# What Exchange.next() says; equal to the constants of the native extension, which cannot be imported here
+# because this module must load without it.
+HEADERS = 1
+INTERIM = 2
+MORE = 4
+DONE = 8
+
+_HEADERS_AND_DONE = HEADERS | DONE
+_ABORTED = 3  # outcome of a request that was ended from outside
+
+SERVER = (b"server", b"Howdah")
+_LENGTH = b"content-length"
+# The connection belongs to the HTTP server (RFC 9110, section 7.6.1): a script's word on it would desynchronise it.
+_HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+_SPECIAL = _HOP_BY_HOP | {_LENGTH, b"server"}
+
+Header = tuple[bytes, bytes]
+
+
+async def respond(exchange: Exchange, scope: Scope, send: Send) -> None:
+    """Send everything that PHP answers to one request.
+
+    Each piece waits until the server took the one before. When the body cannot be completed as announced the
+    function returns without its end, on which every ASGI server cuts the connection.
+
+    Raises:
+        WaitTimeout: no thread came free in time; nothing was sent.
+        ClientDisconnected: the client left while the request was queued.
+    """
+    flags, status, headers, body = await exchange.next()
+    while flags & INTERIM:
+        if status == 103:
+            await _send_early_hints(headers or [], scope, send)
+        flags, status, headers, body = await exchange.next()
+    if flags & _HEADERS_AND_DONE == _HEADERS_AND_DONE:
+        await _send_whole(scope, status, headers, body, send)
+    else:
+        await _stream(exchange, scope, status, headers, body, flags, send)
+
+
+async def _send_whole(scope: Scope, status: int, headers: list[Header] | None, body: bytes, send: Send) -> None:
+    """Send a response whose body is there, with its length."""
+    prepared, announced = prepare_headers(headers or [])
+    if scope["method"] == "HEAD":
+        body = b""
+        if announced >= 0:
+            prepared.append((_LENGTH, b"%d" % announced))
+    elif status in {204, 304}:
+        body = b""
+    else:
+        length = len(body)
+        if announced > length:
+            _log_short(scope, announced, length)
+            prepared.append((_LENGTH, b"%d" % announced))
+            await send({"type": "http.response.start", "status": status, "headers": prepared})
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            return  # cuts the connection: the client must not take this for the whole
+        if 0 <= announced < length:
+            _log_long(scope, announced)
+            body = body[:announced]
+        prepared.append((_LENGTH, b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": prepared})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def prepare_headers(headers: list[Header]) -> tuple[list[Header], int]:
+    """Drop what a script must not decide, and name the server unless the script did.
+
+    Args:
+        headers: lower-case names and values from PHP; may be changed.
+
+    Returns:
+        The headers without Content-Length, and its value, or -1.
+    """
+    for name, _ in headers:
+        if name in _SPECIAL:
+            break
+    else:
+        headers.append(SERVER)
+        return headers, -1
+    announced = -1
+    kept = []
+    named = False
+    for header in headers:
+        name, value = header
+        if name == _LENGTH:
+            announced = int(value) if value.isdigit() and len(value) < 19 else -1
+        elif name not in _HOP_BY_HOP:
+            kept.append(header)
+            named = named or name == b"server"
+    if not named:
+        kept.append(SERVER)
+    return kept, announced
+
+
+async def _stream(
+    exchange: Exchange, scope: Scope, status: int, headers: list[Header] | None, body: bytes, flags: int, send: Send
+) -> None:
+    """Send a response piece by piece as PHP hands it over."""
+    prepared, announced = prepare_headers(headers or [])
+    is_empty = scope["method"] == "HEAD" or status in {204, 304}
+    if announced >= 0 and status not in {204, 304}:
+        prepared.append((_LENGTH, b"%d" % announced))
+    await send({"type": "http.response.start", "status": status, "headers": prepared})
+    left = 0 if is_empty else announced
+    cut = False
+    while True:
+        if is_empty:
+            body = b""
+        elif announced >= 0:
+            cut = cut or len(body) > left
+            body = body[:left]
+            left -= len(body)
+        if flags & DONE:
+            break
+        # An empty piece makes servers send the head, which a script asked for by flush().
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        flags, _, _, body = await exchange.next()
+    if cut:
+        _log_long(scope, announced)
+    if left > 0:
+        _log_short(scope, announced, announced - left)
+    request = exchange.request
+    if left > 0 or request.outcome == _ABORTED or not request.complete:
+        if body:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        return  # cuts the connection: the client must not take this for the whole
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _send_early_hints(headers: list[Header], scope: Scope, send: Send) -> None:
+    extensions = scope.get("extensions")
+    if extensions and "http.response.early_hint" in extensions:
+        links = [value for name, value in headers if name == b"link"]
+        if links:
+            await send({"type": "http.response.early_hint", "links": links})
+
+
+def _log_short(scope: Scope, announced: int, sent: int) -> None:
+    _log.error(
+        "the script for %s announced %d bytes and sent %d: the connection is cut", scope["path"], announced, sent
+    )
+
+
+def _log_long(scope: Scope, announced: int) -> None:
+    _log.error(
+        "the script for %s sent more than the %d bytes it announced: the rest is dropped", scope["path"], announced
+    )
+
+
+async def refuse(error: RequestRejected | ScriptNotFound, scope: Scope, send: Send) -> None:
+    """Answer a request that no script and no file answers: status, a line of text, and ``Retry-After``."""
+    retry_after_s = getattr(error, "retry_after_s", None)
+    extra: list[Header] = []
+    if retry_after_s is not None:
+        extra.append((b"retry-after", b"%d" % retry_after_s))
+    if isinstance(error, ScriptNotFound):
+        detail = "nothing answers at this address"
+    else:
+        detail = str(error) or "the request was refused"
+        # The server stands at an unknown place of the request's body.
+        if error.status in {400, 408, 413} and scope.get("http_version", "1.1").startswith("1"):
+            extra.append((b"connection", b"close"))
+    await send_text(error.status, detail, extra, scope, send)
+
+
+async def send_text(status: int, detail: str, extra: list[Header], scope: Scope, send: Send) -> None:
+    """Send ``<status> <phrase>: <detail>`` as plain text.
+
+    Args:
+        status: final status.
+        detail: one sentence without anything the client sent unescaped.
+        extra: further headers.
+        scope: the request.
+        send: ASGI's.
+    """
+    phrase = HTTPStatus(status).phrase
+    text = f"{status} {phrase}: {detail}\n".encode("utf-8", "backslashreplace")
+    headers: list[Header] = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (_LENGTH, b"%d" % len(text)),
+        SERVER,
+        *extra,
+    ]
+    body: dict[str, Any] = {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else text}
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({**body, "more_body": False})
