@@ -22,14 +22,10 @@ from pathlib import Path
 
 from build_log import BuildError, BuildLog
 from debian_source import DebianSource, SourceError
+from howdah_source import PHP_CONFIG_VARIABLE, EngineVersionError, read_php_build
 from php_compile import add_shared_extensions, compile_php
 from php_flavours import COMPLETE_MARKER, FLAVOURS, Flavour, cache_dir, find_cached
 from php_source import obtain_tarball, read_php_version, unpack
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
-
-from howdah.engine.phpconfig import PHP_CONFIG_VARIABLE, read_php_build
-from howdah.errors import EngineVersionError
 
 
 def build(flavour: Flavour, tarball: Path | None) -> Path:

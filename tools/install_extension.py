@@ -9,6 +9,7 @@ changes in native/ are rebuilt when the package is imported, so they need no new
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import sysconfig
 import venv
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+from howdah_source import PROJECT, SKIP_VARIABLE, skip_value
+
 # A change in one of these can change what is installed, not only what is compiled.
 _INPUTS = ("pyproject.toml", "meson.options")
 _MESON_OPTIONS = {
@@ -57,25 +59,35 @@ def install(flavour: str, php_config: Path) -> int:
         *(f"-Csetup-args={option}" for option in options),
     ]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode
+    environment = {**os.environ, "PATH": path, SKIP_VARIABLE: skip_value()}
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def install_if_needed(flavour: str, php_config: Path) -> int:
+    """Install unless the stamp says that nothing changed."""
+    stamp = PROJECT / "build" / f"{flavour}.installed"
+    wanted = fingerprint(php_config)
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return 0
+    print(f"Building the extension ({flavour}) with {php_config}", flush=True)
+    stamp.unlink(missing_ok=True)
+    code = install(flavour, php_config)
+    if code == 0:
+        stamp.write_text(wanted, encoding="utf-8")
+    return code
 
 
 def main() -> int:
-    """Install unless the stamp says that nothing changed."""
+    """Install one flavour; the exit code is pip's."""
     parser = argparse.ArgumentParser(description="Build and install the native extension.")
     parser.add_argument("--flavour", choices=sorted(_MESON_OPTIONS), default="release")
     parser.add_argument("--php-config", type=Path, required=True)
     options = parser.parse_args()
-    stamp = PROJECT / "build" / f"{options.flavour}.installed"
-    wanted = fingerprint(options.php_config)
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
-        return 0
-    print(f"Building the extension ({options.flavour}) with {options.php_config}", flush=True)
-    stamp.unlink(missing_ok=True)
-    code = install(options.flavour, options.php_config)
-    if code == 0:
-        stamp.write_text(wanted, encoding="utf-8")
-    return code
+    (PROJECT / "build").mkdir(exist_ok=True)
+    with (PROJECT / "build" / f"{options.flavour}.lock").open("w", encoding="utf-8") as lock:
+        # Two at once (`make serve` beside `make test`) would fight for the build folder.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return install_if_needed(options.flavour, options.php_config)
 
 
 if __name__ == "__main__":

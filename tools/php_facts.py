@@ -7,12 +7,8 @@ Where the build cannot be embedded, print the reason and end with 1.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
-
-from howdah.engine.phpconfig import read_php_build
-from howdah.errors import EngineVersionError
+from howdah_source import EngineVersionError, read_php_build
 
 
 def main() -> int:
