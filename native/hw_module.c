@@ -260,6 +260,17 @@ static PyObject *queue_close(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *queue_flush(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    hw_queue_t *queue = hw_engine_queue();
+    if (queue != NULL) {
+        hw_queue_flush(queue);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *queue_evict(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -358,6 +369,7 @@ static PyMethodDef module_methods[] = {
     {"slot_change", slot_change, METH_VARARGS, NULL},
     {"slot_info", slot_info, METH_O, NULL},
     {"queue_close", queue_close, METH_NOARGS, NULL},
+    {"queue_flush", queue_flush, METH_NOARGS, NULL},
     {"queue_evict", queue_evict, METH_NOARGS, NULL},
     {"statistics", statistics, METH_NOARGS, NULL},
     {"log_take", log_take, METH_O, NULL},
@@ -375,7 +387,7 @@ static int module_exec(PyObject *module)
         {"COMPLETED", HW_OUTCOME_COMPLETED}, {"REJECTED", HW_OUTCOME_REJECTED}, {"ABORTED", HW_OUTCOME_ABORTED},
         {"EVENT_STOPPED", HW_EVENT_STOPPED}, {"EVENT_RECYCLE", HW_EVENT_RECYCLE},
         {"EVENT_UNHEALTHY", HW_EVENT_UNHEALTHY}, {"PUSH_OK", HW_PUSH_OK}, {"PUSH_FULL", HW_PUSH_FULL},
-        {"PUSH_CLOSED", HW_PUSH_CLOSED},
+        {"PUSH_CLOSED", HW_PUSH_CLOSED}, {"PUSH_DEFERRED", HW_PUSH_DEFERRED},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) {

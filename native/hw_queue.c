@@ -10,6 +10,7 @@
 typedef struct {
     sem_t wake;             /* posted once per entry on the idle stack */
     hw_request_t *given;    /* queue lock until the post, the consumer after it */
+    bool awake;             /* runs a request; queue lock */
 } consumer_t;
 
 struct hw_queue {
@@ -19,6 +20,7 @@ struct hw_queue {
     uint64_t pushed, refused;
     bool closed;
     unsigned n_idle;
+    unsigned n_awake;
     unsigned n_consumers;
     unsigned *idle;         /* stack of consumer numbers */
     consumer_t *consumers;
@@ -94,17 +96,26 @@ static void append_waiting(hw_queue_t *queue, hw_request_t *request)
     }
 }
 
-hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request)
+/* Under the lock; the caller posts the semaphore after it. */
+static consumer_t *give(hw_queue_t *queue, hw_request_t *request)
+{
+    consumer_t *consumer = &queue->consumers[queue->idle[--queue->n_idle]];
+    consumer->given = request;
+    consumer->awake = true;
+    queue->n_awake++;
+    atomic_store_explicit(&request->state, HW_REQUEST_RUNNING, memory_order_relaxed);
+    return consumer;
+}
+
+hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool lazy)
 {
     consumer_t *woken = NULL;
     hw_push_t result = HW_PUSH_OK;
     pthread_mutex_lock(&queue->lock);
     if (queue->closed) {
         result = HW_PUSH_CLOSED;
-    } else if (queue->n_idle > 0) {
-        woken = &queue->consumers[queue->idle[--queue->n_idle]];
-        woken->given = hw_request_retain(request);
-        atomic_store_explicit(&request->state, HW_REQUEST_RUNNING, memory_order_relaxed);
+    } else if (queue->n_idle > 0 && !(lazy && queue->n_awake > 0 && queue->waiting < queue->waiting_max)) {
+        woken = give(queue, hw_request_retain(request));
         queue->pushed++;
     } else if (queue->waiting >= queue->waiting_max) {
         queue->refused++;
@@ -114,12 +125,31 @@ hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request)
         atomic_store_explicit(&request->state, HW_REQUEST_QUEUED, memory_order_relaxed);
         append_waiting(queue, request);
         queue->pushed++;
+        result = queue->n_idle > 0 ? HW_PUSH_DEFERRED : HW_PUSH_OK;
     }
     pthread_mutex_unlock(&queue->lock);
     if (woken != NULL) {
         sem_post(&woken->wake);
     }
     return result;
+}
+
+void hw_queue_flush(hw_queue_t *queue)
+{
+    for (;;) {
+        consumer_t *woken = NULL;
+        pthread_mutex_lock(&queue->lock);
+        if (queue->n_idle > 0 && queue->first != NULL) {
+            hw_request_t *request = queue->first;
+            unlink_waiting(queue, request);
+            woken = give(queue, request);
+        }
+        pthread_mutex_unlock(&queue->lock);
+        if (woken == NULL) {
+            return;
+        }
+        sem_post(&woken->wake);
+    }
 }
 
 hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer)
@@ -130,8 +160,16 @@ hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer)
     if (request != NULL) {
         unlink_waiting(queue, request);
         atomic_store_explicit(&request->state, HW_REQUEST_RUNNING, memory_order_relaxed);
+        if (!self->awake) {
+            self->awake = true;
+            queue->n_awake++;
+        }
         pthread_mutex_unlock(&queue->lock);
         return request;
+    }
+    if (self->awake) {
+        self->awake = false;
+        queue->n_awake--;
     }
     if (queue->closed) {
         pthread_mutex_unlock(&queue->lock);

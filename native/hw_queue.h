@@ -2,8 +2,12 @@
 /* Hand-off of requests to the threads of one pool.
  *
  * Requests that find no idle thread wait in one FIFO. Idle threads wait on a LIFO stack, each on its own semaphore,
- * so that the thread that ran last (caches and allocator warm) is woken first and only one thread is woken. A pushed
- * request is given to its thread directly: nobody can overtake it.
+ * so that the thread that ran last (caches and allocator warm) is woken first and only one thread is woken. A request
+ * that wakes a thread is given to it directly: nobody can overtake it.
+ *
+ * Waking a thread costs more than a short script. So a caller that pushes several requests in one go may push all but
+ * the first lazily: they wait while some thread is awake, which takes them when it is through with its own, and
+ * hw_queue_flush() at the end wakes threads for those that still wait.
  * Pure C: includes neither php.h nor Python.h. */
 #ifndef HW_QUEUE_H
 #define HW_QUEUE_H
@@ -13,7 +17,7 @@
 
 typedef struct hw_queue hw_queue_t;
 
-typedef enum { HW_PUSH_OK, HW_PUSH_FULL, HW_PUSH_CLOSED } hw_push_t;
+typedef enum { HW_PUSH_OK, HW_PUSH_FULL, HW_PUSH_CLOSED, HW_PUSH_DEFERRED } hw_push_t;
 
 /* A queue in which at most `max_waiting` requests wait, for at most `max_threads` consumers numbered from 0.
  * Thread: any. Locks: none. Owns: new. Fails: NULL, out of memory. */
@@ -22,9 +26,15 @@ HW_HIDDEN hw_queue_t *hw_queue_new(size_t max_waiting, unsigned max_threads);
 /* No thread may wait in it any more. Thread: any. Locks: none. Owns: frees. Fails: never. */
 HW_HIDDEN void hw_queue_free(hw_queue_t *queue);
 
-/* Gives the request to an idle thread or lets it wait.
- * Thread: any. Locks: takes the queue's. Owns: takes a reference of its own on HW_PUSH_OK. Fails: see hw_push_t. */
-HW_HIDDEN hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request);
+/* Gives the request to an idle thread or lets it wait. With `lazy` it waits also when a thread is idle while another
+ * one is awake; the result is HW_PUSH_DEFERRED then, and the caller owes a hw_queue_flush() within the same tick.
+ * Thread: any. Locks: takes the queue's. Owns: takes a reference of its own on HW_PUSH_OK and HW_PUSH_DEFERRED.
+ * Fails: HW_PUSH_FULL, HW_PUSH_CLOSED. */
+HW_HIDDEN hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool lazy);
+
+/* Wakes an idle thread for each request that still waits.
+ * Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_queue_flush(hw_queue_t *queue);
 
 /* The next request; blocks until there is one or the queue is closed.
  * Thread: php, number `consumer`. Locks: takes the queue's. Owns: the queue's reference passes to the caller.

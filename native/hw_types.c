@@ -295,16 +295,15 @@ static PyObject *request_feed_end(PyObject *object, PyObject *complete)
     Py_RETURN_NONE;
 }
 
-static PyObject *request_submit(PyObject *object, PyObject *unused)
+static PyObject *request_submit(PyObject *object, PyObject *lazy)
 {
-    (void)unused;
     hw_request_t *request = REQUEST(object);
     hw_queue_t *queue = hw_engine_queue();
     if (queue == NULL || atomic_load(&request->state) != HW_REQUEST_NEW) {
         PyErr_SetString(PyExc_RuntimeError, queue == NULL ? "PHP is not running" : "a request is submitted once");
         return NULL;
     }
-    return PyLong_FromLong(hw_queue_push(queue, request));
+    return PyLong_FromLong(hw_queue_push(queue, request, lazy == Py_True));
 }
 
 static PyObject *request_cancel(PyObject *object, PyObject *unused)
@@ -464,7 +463,7 @@ static PyMethodDef request_methods[] = {
     {"stream_body", (PyCFunction)(void (*)(void))request_stream_body, METH_FASTCALL, NULL},
     {"feed", request_feed, METH_O, NULL},
     {"feed_end", request_feed_end, METH_O, NULL},
-    {"submit", request_submit, METH_NOARGS, NULL},
+    {"submit", request_submit, METH_O, NULL},
     {"cancel", request_cancel, METH_NOARGS, NULL},
     {"abort", request_abort, METH_NOARGS, NULL},
     {"take", request_take, METH_O, NULL},

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from howdah.engine import native as engine
-from howdah.engine.native import ABORTED, DONE, HEADERS, INTERIM, MORE, PUSH_FULL, PUSH_OK
+from howdah.engine.native import ABORTED, DONE, HEADERS, INTERIM, MORE, PUSH_DEFERRED, PUSH_FULL, PUSH_OK, native
 from howdah.errors import (
     ClientDisconnected,
     Draining,
@@ -42,7 +42,9 @@ class Exchange:
 
     Attributes:
         request: the native record.
-        started: loop time of the hand-over, in seconds.
+        number: the request's number in this process.
+        tick: sweep before which it was handed over.
+        since: loop time of the hand-over in seconds, known (to 40 ms) once the request is slow.
         ended: PHP's part is over and counted.
         is_abandoned: nobody will call `next` again.
     """
@@ -57,15 +59,19 @@ class Exchange:
         "_writable",
         "ended",
         "is_abandoned",
+        "number",
         "request",
-        "started",
+        "since",
+        "tick",
     )
 
     def __init__(
         self, dispatcher: LoopDispatcher, request: engine.Request, on_slow: Callable[[Exchange], None] | None
     ) -> None:
         self.request = request
-        self.started = dispatcher.loop.time()
+        self.number = request.id
+        self.tick = dispatcher.tick
+        self.since = 0.0
         self.ended = False
         self.is_abandoned = False
         self._dispatcher = dispatcher
@@ -190,7 +196,7 @@ class LoopDispatcher:
 
     Attributes:
         ledger: the request balance of this loop.
-        open: exchanges that PHP has not ended.
+        tick: number of sweeps.
     """
 
     def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
@@ -199,8 +205,10 @@ class LoopDispatcher:
         self._runtime = runtime
         self._channel = engine.Channel()
         self._open: dict[int, Exchange] = {}
-        self._young: dict[int, Exchange] = {}
+        self._slow: dict[int, Exchange] = {}
         self._waiting: dict[int, Exchange] = {}
+        self._flush_is_due = False
+        self.tick = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._max_wait_s = runtime.config.max_wait_time_s
         loop.add_reader(self._channel.fileno(), self._on_ready)
@@ -248,46 +256,53 @@ class LoopDispatcher:
             Draining: the runtime is stopping; counted.
         """
         try:
-            code = request.submit()
+            code = request.submit(True)
         except RuntimeError as error:
             stopped = Draining(str(error))
             self.reject(stopped)
             raise stopped from None
-        if code != PUSH_OK:
+        if code == PUSH_DEFERRED:
+            if not self._flush_is_due:
+                self._flush_is_due = True
+                self.loop.call_soon(self._flush)
+        elif code != PUSH_OK:
             refused: RequestRejected = (
                 QueueFull("too many requests wait for PHP") if code == PUSH_FULL else Draining("the server is stopping")
             )
             self.reject(refused)
             raise refused
         exchange = Exchange(self, request, on_slow)
-        self._open[request.id] = exchange
-        self._young[request.id] = exchange
+        self._open[exchange.number] = exchange
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
         return exchange
 
     def forget(self, exchange: Exchange) -> None:
         """Drop an exchange that has ended."""
-        number = exchange.request.id
-        self._open.pop(number, None)
-        self._young.pop(number, None)
-        self._waiting.pop(number, None)
+        number = exchange.number
+        if self._open.pop(number, None) is None:
+            self._slow.pop(number, None)
+            self._waiting.pop(number, None)
 
     def close(self) -> None:
         """Detach from the loop; open exchanges are aborted. Call it on the loop's thread."""
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        for exchange in list(self._open.values()):
+        for exchange in [*self._open.values(), *self._slow.values()]:
             exchange.close()
         if not self.loop.is_closed():
             self.loop.remove_reader(self._channel.fileno())
         self._channel.close()
 
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        native.queue_flush()
+
     def _on_ready(self) -> None:
-        exchanges = self._open
+        young = self._open
         for number in self._channel.drain():
-            exchange = exchanges.get(number)
+            exchange = young.get(number) or self._slow.get(number)
             if exchange is None:
                 continue
             if exchange.is_abandoned:
@@ -296,23 +311,28 @@ class LoopDispatcher:
                 exchange.wake()
 
     def _sweep(self) -> None:
-        now = self.loop.time()
+        """Move what is older than one sweep to the slow ones; the dictionary is in order of age."""
         self._sweeper = None
-        for number, exchange in list(self._young.items()):
-            if now - exchange.started < SLOW_S:
+        now = self.loop.time()
+        oldest = self.tick
+        self.tick += 1
+        for number, exchange in list(self._open.items()):
+            if exchange.tick >= oldest:
                 break
-            del self._young[number]
+            del self._open[number]
+            self._slow[number] = exchange
+            exchange.since = now - SLOW_S
             if self._max_wait_s > 0 and exchange.request.state == "queued":
                 self._waiting[number] = exchange
             exchange.notice_slow()
         if self._waiting:
             self._reject_overdue(now)
-        if self._young or self._waiting:
+        if self._open or self._waiting:
             self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
 
     def _reject_overdue(self, now: float) -> None:
         for number, exchange in list(self._waiting.items()):
-            if now - exchange.started < self._max_wait_s:
+            if now - exchange.since < self._max_wait_s:
                 break
             del self._waiting[number]
             if exchange.request.cancel():

@@ -87,7 +87,7 @@ class SyncDispatcher:
 
     def _run(self, request: engine.Request, channel: engine.Channel) -> Response:
         try:
-            code = request.submit()
+            code = request.submit(False)
         except RuntimeError as error:
             raise EngineStateError(str(error)) from None
         if code != PUSH_OK:
