@@ -18,21 +18,21 @@
 #define HW_BOARD_MAX_SLOTS 1024
 
 typedef struct {
-    _Atomic int state;               /* hw_state_t; written by hw_board_change only */
-    _Atomic int thread_id;           /* kernel's thread id; written by the slot's thread, 0 = none */
-    _Atomic uint64_t request_id;     /* running request, 0 = none; written by the slot's thread */
-    _Atomic int64_t since_ns;        /* start of the request or of the wait; written by the slot's thread */
-    _Atomic uint64_t requests;       /* requests ended in this slot, all lives; written by the slot's thread */
-    _Atomic uint64_t life_requests;  /* the same in this life; written by the slot's thread */
-    _Atomic uint64_t memory_bytes;   /* PHP memory at the end of the last request; slot's thread */
-    _Atomic uint64_t lives;          /* OS threads that this slot has had; slot's thread */
+    _Atomic int state;              /* hw_state_t; written by hw_board_change only */
+    _Atomic int thread_id;          /* kernel's thread id; written by the slot's thread, 0 = none */
+    _Atomic uint64_t request_id;    /* running request, 0 = none; written by the slot's thread */
+    _Atomic int64_t since_ns;       /* start of the request or of the wait; written by the slot's thread */
+    _Atomic uint64_t requests;      /* requests ended in this slot, all lives; written by the slot's thread */
+    _Atomic uint64_t life_requests; /* the same in this life; written by the slot's thread */
+    _Atomic uint64_t memory_bytes;  /* PHP memory at the end of the last request; slot's thread */
+    _Atomic uint64_t lives;         /* OS threads that this slot has had; slot's thread */
 
-    pthread_mutex_t kill_lock;       /* guards the five fields below */
-    void *vm_interrupt;              /* &EG(vm_interrupt) of the running thread, NULL = withdrawn */
-    pthread_t thread;                /* valid while vm_interrupt is not NULL */
-    uint64_t kill_id;                /* request to be killed, 0 = none; written by the killer */
-    char kill_reason[96];            /* for PHP's error message */
-    char current[128];               /* method and URI of the running request, cut; slot's thread */
+    pthread_mutex_t kill_lock; /* guards the five fields below */
+    void *vm_interrupt;        /* &EG(vm_interrupt) of the running thread, NULL = withdrawn */
+    pthread_t thread;          /* valid while vm_interrupt is not NULL */
+    uint64_t kill_id;          /* request to be killed, 0 = none; written by the killer */
+    char kill_reason[96];      /* for PHP's error message */
+    char current[128];         /* method and URI of the running request, cut; slot's thread */
 } hw_slot_t;
 
 /* Prepares the slots. Thread: main. Locks: none. Owns: static storage. Fails: never. */

@@ -97,8 +97,8 @@ static int plan_pairs(PyObject *sequence, size_t factor, plan_t *plan)
 
 static int plan_request(PyObject *const *arguments, plan_t *plan)
 {
-    if (view_tuple(arguments[1], 5, plan->target, &plan->size) < 0
-        || view_tuple(arguments[2], 6, plan->endpoint, &plan->size) < 0) {
+    if (view_tuple(arguments[1], 5, plan->target, &plan->size) < 0 ||
+        view_tuple(arguments[2], 6, plan->endpoint, &plan->size) < 0) {
         return -1;
     }
     for (int i = 0; i < 4; i++) {
@@ -222,9 +222,9 @@ static void fill_request(hw_request_t *request, const plan_t *plan)
 {
     arena_t arena = {request->arena};
     hw_str_t *const target[5] = {&request->script_filename, &request->script_name, &request->path_info,
-        &request->path_translated, &request->document_uri};
-    hw_str_t *const endpoint[6] = {&request->server_name, &request->server_port, &request->server_protocol,
-        &request->request_scheme, &request->ssl_protocol, &request->ssl_cipher};
+                                 &request->path_translated, &request->document_uri};
+    hw_str_t *const endpoint[6] = {&request->server_name,    &request->server_port,  &request->server_protocol,
+                                   &request->request_scheme, &request->ssl_protocol, &request->ssl_cipher};
     hw_str_t *const line[4] = {&request->method, &request->request_uri, &request->query_string, &request->remote_addr};
     for (int i = 0; i < 5; i++) {
         *target[i] = arena_copy(&arena, plan->target[i].data, plan->target[i].len);
@@ -281,8 +281,8 @@ hw_site_t *hw_build_site(PyObject *document_root, PyObject *server_software, PyO
     hw_str_t root, software;
     hw_site_t *site = NULL;
     PyObject *pairs = PySequence_Fast(env, "env must be a sequence of pairs");
-    if (pairs == NULL || view(document_root, &root) < 0 || view(server_software, &software) < 0
-        || plan_pairs(pairs, 1, &plan) < 0) {
+    if (pairs == NULL || view(document_root, &root) < 0 || view(server_software, &software) < 0 ||
+        plan_pairs(pairs, 1, &plan) < 0) {
         goto end;
     }
     site = calloc(1, sizeof *site);

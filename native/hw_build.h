@@ -14,8 +14,7 @@
 #define HW_BUILD_ARGUMENTS 10
 
 /* Thread: python. Locks: GIL required. Owns: new reference. Fails: NULL and an exception. */
-HW_HIDDEN HW_RAISES hw_request_t *hw_build_request(
-    hw_channel_t *channel, hw_site_t *site, PyObject *const *arguments);
+HW_HIDDEN HW_RAISES hw_request_t *hw_build_request(hw_channel_t *channel, hw_site_t *site, PyObject *const *arguments);
 
 /* Thread: python. Locks: GIL required. Owns: new reference. Fails: NULL and an exception. */
 HW_HIDDEN HW_RAISES hw_site_t *hw_build_site(PyObject *document_root, PyObject *server_software, PyObject *env);

@@ -10,8 +10,8 @@
 
 struct hw_channel {
     _Atomic int refs;
-    int wakeup[2];          /* opened at creation, closed under the lock */
-    pthread_mutex_t lock;   /* guards first, last, closed, and next and listed of every request in the list */
+    int wakeup[2];        /* opened at creation, closed under the lock */
+    pthread_mutex_t lock; /* guards first, last, closed, and next and listed of every request in the list */
     hw_request_t *first;
     hw_request_t *last;
     bool closed;

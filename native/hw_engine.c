@@ -37,13 +37,13 @@ typedef enum { NEW, STARTING, RUNNING, STOPPING, STOPPED, FAILED, DEAD } engine_
 static const char *const state_names[] = {"new", "starting", "running", "stopping", "stopped", "failed", "dead"};
 
 static struct {
-    pthread_mutex_t lock;           /* guards state; the rest is written by start() before php-main exists, */
-    pthread_cond_t changed;         /* or by php-main before it changes the state */
+    pthread_mutex_t lock;   /* guards state; the rest is written by start() before php-main exists, */
+    pthread_cond_t changed; /* or by php-main before it changes the state */
     engine_state_t state;
     pthread_t thread;
     const hw_engine_options_t *options;
     const char *failure;
-    hw_queue_t *queue;              /* written while starting and after the stop; read while running */
+    hw_queue_t *queue; /* written while starting and after the stop; read while running */
     hw_engine_facts_t facts;
 } engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -60,8 +60,8 @@ static void set_state(engine_state_t state)
 static bool make_symbols_global(void)
 {
     Dl_info info;
-    return dladdr((void *)php_request_startup, &info) != 0
-        && dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_GLOBAL | RTLD_NOW) != NULL;
+    return dladdr((void *)php_request_startup, &info) != 0 &&
+           dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_GLOBAL | RTLD_NOW) != NULL;
 }
 
 static const char *start_php(const hw_engine_options_t *options)
@@ -135,7 +135,10 @@ const char *hw_engine_start(const hw_engine_options_t *options)
     engine.failure = NULL;
     hw_board_init(options->max_threads);
     hw_log_set_level(options->log_level);
-    hw_spool_configure(options->spool_dir, HW_SPOOL_MEMORY_BYTES, HW_SPOOL_FILE_BYTES, HW_SPOOL_TOTAL_BYTES);
+    if (hw_spool_configure(options->spool_dir, HW_SPOOL_MEMORY_BYTES, HW_SPOOL_FILE_BYTES, HW_SPOOL_TOTAL_BYTES) != 0) {
+        set_state(FAILED);
+        return "the path of the spool folder is too long (HOWDAH_SPOOL_DIR)";
+    }
     engine.queue = hw_queue_new(options->max_queue, hw_board_size());
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);

@@ -14,14 +14,14 @@
 #include "hw_queue.h"
 
 typedef struct {
-    const char *ini_entries;            /* lines that win over every php.ini */
-    const hw_env_pair_t *ini_defaults;  /* values that every php.ini may override */
+    const char *ini_entries;           /* lines that win over every php.ini */
+    const hw_env_pair_t *ini_defaults; /* values that every php.ini may override */
     size_t n_ini_defaults;
     unsigned max_threads;
     size_t max_queue;
     const char *spool_dir;
     int log_level;
-    char *const *environment;           /* snapshot for getenv(), $_ENV and $_SERVER */
+    char *const *environment; /* snapshot for getenv(), $_ENV and $_SERVER */
 } hw_engine_options_t;
 
 /* Starts PHP and waits until it is up.

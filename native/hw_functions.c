@@ -33,8 +33,7 @@ PHP_FUNCTION(frankenphp_handle_request)
     ZEND_PARSE_PARAMETERS_START(1, 1)
     Z_PARAM_FUNC(info, cache)
     ZEND_PARSE_PARAMETERS_END();
-    zend_throw_exception(
-        spl_ce_RuntimeException, "frankenphp_handle_request() called while not in worker mode", 0);
+    zend_throw_exception(spl_ce_RuntimeException, "frankenphp_handle_request() called while not in worker mode", 0);
 }
 
 /* headers_send(int $status = 200): int */
@@ -173,7 +172,7 @@ PHP_FUNCTION(frankenphp_log)
             smart_str_free(&json);
             if (!EG(exception)) {
                 zend_throw_exception(spl_ce_RuntimeException,
-                    "frankenphp_log(): a value of $context cannot be written to the log", 0);
+                                     "frankenphp_log(): a value of $context cannot be written to the log", 0);
             }
             return;
         }
@@ -187,18 +186,15 @@ PHP_FUNCTION(frankenphp_log)
 }
 
 static const zend_function_entry functions[] = {
-    ZEND_FE(frankenphp_handle_request, arginfo_handle_request)
-    ZEND_FE(headers_send, arginfo_headers_send)
-    ZEND_FE(frankenphp_finish_request, arginfo_finish_request)
-    ZEND_FALIAS(fastcgi_finish_request, frankenphp_finish_request, arginfo_finish_request)
-    ZEND_FE(frankenphp_request_headers, arginfo_request_headers)
-    ZEND_FALIAS(apache_request_headers, frankenphp_request_headers, arginfo_request_headers)
-    ZEND_FALIAS(getallheaders, frankenphp_request_headers, arginfo_request_headers)
-    ZEND_FE(frankenphp_response_headers, arginfo_response_headers)
-    ZEND_FALIAS(apache_response_headers, frankenphp_response_headers, arginfo_response_headers)
-    ZEND_FE(frankenphp_log, arginfo_log)
-    ZEND_FE_END
-};
+    ZEND_FE(frankenphp_handle_request, arginfo_handle_request) ZEND_FE(headers_send, arginfo_headers_send)
+        ZEND_FE(frankenphp_finish_request, arginfo_finish_request)
+            ZEND_FALIAS(fastcgi_finish_request, frankenphp_finish_request,
+                        arginfo_finish_request) ZEND_FE(frankenphp_request_headers, arginfo_request_headers)
+                ZEND_FALIAS(apache_request_headers, frankenphp_request_headers, arginfo_request_headers)
+                    ZEND_FALIAS(getallheaders, frankenphp_request_headers, arginfo_request_headers)
+                        ZEND_FE(frankenphp_response_headers, arginfo_response_headers)
+                            ZEND_FALIAS(apache_response_headers, frankenphp_response_headers, arginfo_response_headers)
+                                ZEND_FE(frankenphp_log, arginfo_log) ZEND_FE_END};
 
 static PHP_MINIT_FUNCTION(howdah)
 {
@@ -236,14 +232,6 @@ static PHP_MINFO_FUNCTION(howdah)
 }
 
 zend_module_entry hw_module_entry = {
-    STANDARD_MODULE_HEADER,
-    "frankenphp",
-    functions,
-    PHP_MINIT(howdah),
-    PHP_MSHUTDOWN(howdah),
-    NULL,
-    PHP_RSHUTDOWN(howdah),
-    PHP_MINFO(howdah),
-    "1",
-    STANDARD_MODULE_PROPERTIES,
+    STANDARD_MODULE_HEADER, "frankenphp",      functions, PHP_MINIT(howdah),          PHP_MSHUTDOWN(howdah), NULL,
+    PHP_RSHUTDOWN(howdah),  PHP_MINFO(howdah), "1",       STANDARD_MODULE_PROPERTIES,
 };

@@ -19,11 +19,17 @@ static hw_log_record_t *first, *last;
 static size_t n_records;
 static uint64_t n_lost;
 static bool closed;
+static bool direct; /* written before any other thread exists */
 static _Atomic int lowest_level = HW_LOG_INFO;
 
 void hw_log_set_level(int level)
 {
     atomic_store_explicit(&lowest_level, level, memory_order_relaxed);
+}
+
+void hw_log_set_direct(void)
+{
+    direct = true;
 }
 
 bool hw_log_enabled(int level)
@@ -34,6 +40,10 @@ bool hw_log_enabled(int level)
 void hw_log_put(int level, uint64_t request_id, hw_str_t message, hw_str_t context)
 {
     if (!hw_log_enabled(level)) {
+        return;
+    }
+    if (direct) {
+        fprintf(stderr, "%.*s\n", (int)message.len, message.data);
         return;
     }
     hw_log_record_t *record = malloc(sizeof *record + message.len + context.len);

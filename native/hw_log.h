@@ -9,18 +9,18 @@
 
 /* Levels of frankenphp_log(), which are those of Go's slog; any integer is allowed. */
 #define HW_LOG_DEBUG (-4)
-#define HW_LOG_INFO 0
-#define HW_LOG_WARN 4
+#define HW_LOG_INFO  0
+#define HW_LOG_WARN  4
 #define HW_LOG_ERROR 8
 
 typedef struct hw_log_record {
     struct hw_log_record *next;
     int level;
-    uint64_t request_id;    /* 0 = outside a request */
+    uint64_t request_id; /* 0 = outside a request */
     double time_s;
     size_t message_len;
-    size_t context_len;     /* JSON object, or nothing */
-    char text[];            /* message, then context */
+    size_t context_len; /* JSON object, or nothing */
+    char text[];        /* message, then context */
 } hw_log_record_t;
 
 /* Adds a record. Thread: any. Locks: takes the log's. Owns: copies. Fails: silently, counted. */
@@ -33,6 +33,11 @@ HW_HIDDEN void hw_log_printf(int level, uint64_t request_id, const char *format,
 /* Records below this level are not put at all. Thread: any. Locks: none. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_log_set_level(int level);
 HW_HIDDEN bool hw_log_enabled(int level);
+
+/* Writes records to standard error at once instead of keeping them: what the child of a fork says would be lost
+ * otherwise (OPcache preloads in one when it runs as root).
+ * Thread: before the engine starts. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_log_set_direct(void);
 
 /* Takes all records; waits at most timeout_ns for the first one (0 = not at all).
  * Thread: the reader, without the GIL when it waits. Locks: takes the log's. Owns: list passes to the caller (free

@@ -16,7 +16,8 @@
 
 extern char **environ;
 
-/* -- engine ---------------------------------------------------------------------------------------------------------- */
+/* -- engine ----------------------------------------------------------------------------------------------------------
+ */
 
 static PyObject *build_info(PyObject *module, PyObject *unused)
 {
@@ -25,8 +26,9 @@ static PyObject *build_info(PyObject *module, PyObject *unused)
     hw_engine_build_t build;
     hw_engine_build(&build);
     return Py_BuildValue("{s:s,s:i,s:O,s:O,s:O,s:O}", "php_version", build.version, "php_version_id", build.version_id,
-        "zts", build.zts ? Py_True : Py_False, "debug", build.debug ? Py_True : Py_False, "zend_signals",
-        build.zend_signals ? Py_True : Py_False, "max_execution_timers", build.max_execution_timers ? Py_True : Py_False);
+                         "zts", build.zts ? Py_True : Py_False, "debug", build.debug ? Py_True : Py_False,
+                         "zend_signals", build.zend_signals ? Py_True : Py_False, "max_execution_timers",
+                         build.max_execution_timers ? Py_True : Py_False);
 }
 
 /* Pairs of bytes, borrowed from the sequence. */
@@ -58,12 +60,16 @@ static PyObject *start(PyObject *module, PyObject *args)
     Py_ssize_t max_queue;
     int log_level;
     (void)module;
-    if (!PyArg_ParseTuple(
-            args, "yOInyi:start", &ini_entries, &defaults, &max_threads, &max_queue, &spool_dir, &log_level)) {
+    if (!PyArg_ParseTuple(args, "yOInyi:start", &ini_entries, &defaults, &max_threads, &max_queue, &spool_dir,
+                          &log_level)) {
         return NULL;
     }
-    hw_engine_options_t options = {.ini_entries = ini_entries, .max_threads = max_threads,
-        .max_queue = (size_t)max_queue, .spool_dir = spool_dir, .log_level = log_level, .environment = environ};
+    hw_engine_options_t options = {.ini_entries = ini_entries,
+                                   .max_threads = max_threads,
+                                   .max_queue = (size_t)max_queue,
+                                   .spool_dir = spool_dir,
+                                   .log_level = log_level,
+                                   .environment = environ};
     hw_env_pair_t *pairs = borrow_pairs(defaults, &options.n_ini_defaults);
     if (pairs == NULL) {
         return NULL;
@@ -71,10 +77,8 @@ static PyObject *start(PyObject *module, PyObject *args)
     options.ini_defaults = pairs;
     hw_log_open();
     const char *failure;
-    Py_BEGIN_ALLOW_THREADS
-    failure = hw_engine_start(&options);
-    Py_END_ALLOW_THREADS
-    free(pairs);
+    Py_BEGIN_ALLOW_THREADS failure = hw_engine_start(&options);
+    Py_END_ALLOW_THREADS free(pairs);
     if (failure != NULL) {
         PyErr_SetString(PyExc_RuntimeError, failure);
         return NULL;
@@ -88,10 +92,8 @@ static PyObject *stop(PyObject *module, PyObject *unused)
     (void)unused;
     hw_queue_t *queue = hw_engine_take_queue();
     bool stopped;
-    Py_BEGIN_ALLOW_THREADS
-    stopped = hw_engine_stop(queue);
-    Py_END_ALLOW_THREADS
-    return PyBool_FromLong(stopped);
+    Py_BEGIN_ALLOW_THREADS stopped = hw_engine_stop(queue);
+    Py_END_ALLOW_THREADS return PyBool_FromLong(stopped);
 }
 
 static PyObject *state_name(PyObject *module, PyObject *unused)
@@ -111,7 +113,7 @@ static PyObject *facts(PyObject *module, PyObject *unused)
         return NULL;
     }
     return Py_BuildValue("{s:O,s:z,s:z}", "opcache", found.opcache ? Py_True : Py_False, "ini_file", found.ini_file,
-        "ini_scanned", found.ini_scanned);
+                         "ini_scanned", found.ini_scanned);
 }
 
 static PyObject *after_fork(PyObject *module, PyObject *unused)
@@ -122,7 +124,8 @@ static PyObject *after_fork(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* -- threads and slots ------------------------------------------------------------------------------------------------- */
+/* -- threads and slots
+ * ------------------------------------------------------------------------------------------------- */
 
 static hw_slot_t *slot_argument(PyObject *object, unsigned *index)
 {
@@ -147,10 +150,9 @@ static PyObject *thread_boot(PyObject *module, PyObject *argument)
     if (slot_argument(argument, &index) == NULL) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    result = hw_thread_boot(index);
-    Py_END_ALLOW_THREADS
-    if (result != 0) {
+    Py_BEGIN_ALLOW_THREADS result = hw_thread_boot(index);
+    Py_END_ALLOW_THREADS if (result != 0)
+    {
         PyErr_Format(PyExc_RuntimeError, "slot %u cannot boot from its state", index);
         return NULL;
     }
@@ -170,10 +172,8 @@ static PyObject *thread_run(PyObject *module, PyObject *argument)
         PyErr_SetString(PyExc_RuntimeError, "PHP is not running");
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    event = hw_thread_run(index, queue);
-    Py_END_ALLOW_THREADS
-    return PyLong_FromLong(event);
+    Py_BEGIN_ALLOW_THREADS event = hw_thread_run(index, queue);
+    Py_END_ALLOW_THREADS return PyLong_FromLong(event);
 }
 
 static PyObject *thread_free(PyObject *module, PyObject *argument)
@@ -183,10 +183,8 @@ static PyObject *thread_free(PyObject *module, PyObject *argument)
     if (slot_argument(argument, &index) == NULL) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    hw_thread_free(index);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS hw_thread_free(index);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static PyObject *thread_kill(PyObject *module, PyObject *args)
@@ -238,16 +236,18 @@ static PyObject *slot_info(PyObject *module, PyObject *argument)
     memcpy(current, slot->current, sizeof current);
     current[sizeof current - 1] = '\0';
     double since_s = (double)(hw_port_now_ns() - atomic_load(&slot->since_ns)) / 1e9;
-    PyObject *text = PyUnicode_DecodeUTF8(id != 0 ? current : "", (Py_ssize_t)strlen(id != 0 ? current : ""), "replace");
+    PyObject *text =
+        PyUnicode_DecodeUTF8(id != 0 ? current : "", (Py_ssize_t)strlen(id != 0 ? current : ""), "replace");
     return Py_BuildValue("{s:s,s:i,s:K,s:d,s:K,s:K,s:K,s:K,s:N}", "state", hw_state_names[atomic_load(&slot->state)],
-        "thread_id", atomic_load(&slot->thread_id), "request_id", (unsigned long long)id, "since_s", since_s, "requests",
-        (unsigned long long)atomic_load(&slot->requests), "life_requests",
-        (unsigned long long)atomic_load(&slot->life_requests), "memory_bytes",
-        (unsigned long long)atomic_load(&slot->memory_bytes), "lives", (unsigned long long)atomic_load(&slot->lives),
-        "current", text);
+                         "thread_id", atomic_load(&slot->thread_id), "request_id", (unsigned long long)id, "since_s",
+                         since_s, "requests", (unsigned long long)atomic_load(&slot->requests), "life_requests",
+                         (unsigned long long)atomic_load(&slot->life_requests), "memory_bytes",
+                         (unsigned long long)atomic_load(&slot->memory_bytes), "lives",
+                         (unsigned long long)atomic_load(&slot->lives), "current", text);
 }
 
-/* -- queue --------------------------------------------------------------------------------------------------------------- */
+/* -- queue
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static PyObject *queue_close(PyObject *module, PyObject *unused)
 {
@@ -301,20 +301,21 @@ static PyObject *statistics(PyObject *module, PyObject *unused)
         requests += atomic_load(&hw_board_slot(i)->requests);
     }
     return Py_BuildValue("{s:n,s:n,s:I,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "queue_waiting", (Py_ssize_t)queue.waiting,
-        "queue_peak", (Py_ssize_t)queue.waiting_peak, "idle_threads", queue.idle, "pushed",
-        (unsigned long long)queue.pushed, "refused", (unsigned long long)queue.refused, "executed",
-        (unsigned long long)requests, "spool_memory_bytes", (unsigned long long)spool.memory_bytes, "spool_file_bytes",
-        (unsigned long long)spool.file_bytes, "spool_files", (unsigned long long)spool.files_open, "spool_errors",
-        (unsigned long long)spool.errors);
+                         "queue_peak", (Py_ssize_t)queue.waiting_peak, "idle_threads", queue.idle, "pushed",
+                         (unsigned long long)queue.pushed, "refused", (unsigned long long)queue.refused, "executed",
+                         (unsigned long long)requests, "spool_memory_bytes", (unsigned long long)spool.memory_bytes,
+                         "spool_file_bytes", (unsigned long long)spool.file_bytes, "spool_files",
+                         (unsigned long long)spool.files_open, "spool_errors", (unsigned long long)spool.errors);
 }
 
-/* -- log ----------------------------------------------------------------------------------------------------------------- */
+/* -- log
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static PyObject *record_tuple(const hw_log_record_t *record)
 {
     return Py_BuildValue("(iKdy#y#)", record->level, (unsigned long long)record->request_id, record->time_s,
-        record->text, (Py_ssize_t)record->message_len, record->text + record->message_len,
-        (Py_ssize_t)record->context_len);
+                         record->text, (Py_ssize_t)record->message_len, record->text + record->message_len,
+                         (Py_ssize_t)record->context_len);
 }
 
 static PyObject *log_take(PyObject *module, PyObject *argument)
@@ -326,10 +327,8 @@ static PyObject *log_take(PyObject *module, PyObject *argument)
     if (PyErr_Occurred()) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    record = hw_log_take((int64_t)(timeout_s * 1e9), &lost);
-    Py_END_ALLOW_THREADS
-    PyObject *list = PyList_New(0);
+    Py_BEGIN_ALLOW_THREADS record = hw_log_take((int64_t)(timeout_s * 1e9), &lost);
+    Py_END_ALLOW_THREADS PyObject *list = PyList_New(0);
     while (record != NULL) {
         hw_log_record_t *next = record->next;
         PyObject *tuple = list != NULL ? record_tuple(record) : NULL;
@@ -344,6 +343,14 @@ static PyObject *log_take(PyObject *module, PyObject *argument)
     return Py_BuildValue("(NK)", list, (unsigned long long)lost);
 }
 
+static PyObject *log_to_stderr(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    hw_log_set_direct();
+    Py_RETURN_NONE;
+}
+
 static PyObject *log_close(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -352,7 +359,8 @@ static PyObject *log_close(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* -- module ---------------------------------------------------------------------------------------------------------------- */
+/* -- module
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef module_methods[] = {
     {"build_info", build_info, METH_NOARGS, NULL},
@@ -373,6 +381,7 @@ static PyMethodDef module_methods[] = {
     {"queue_evict", queue_evict, METH_NOARGS, NULL},
     {"statistics", statistics, METH_NOARGS, NULL},
     {"log_take", log_take, METH_O, NULL},
+    {"log_to_stderr", log_to_stderr, METH_NOARGS, NULL},
     {"log_close", log_close, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -383,11 +392,20 @@ static int module_exec(PyObject *module)
         const char *name;
         long value;
     } constants[] = {
-        {"HEADERS", HW_TAKE_HEADERS}, {"INTERIM", HW_TAKE_INTERIM}, {"MORE", HW_TAKE_MORE}, {"DONE", HW_TAKE_DONE},
-        {"COMPLETED", HW_OUTCOME_COMPLETED}, {"REJECTED", HW_OUTCOME_REJECTED}, {"ABORTED", HW_OUTCOME_ABORTED},
-        {"EVENT_STOPPED", HW_EVENT_STOPPED}, {"EVENT_RECYCLE", HW_EVENT_RECYCLE},
-        {"EVENT_UNHEALTHY", HW_EVENT_UNHEALTHY}, {"PUSH_OK", HW_PUSH_OK}, {"PUSH_FULL", HW_PUSH_FULL},
-        {"PUSH_CLOSED", HW_PUSH_CLOSED}, {"PUSH_DEFERRED", HW_PUSH_DEFERRED},
+        {"HEADERS", HW_TAKE_HEADERS},
+        {"INTERIM", HW_TAKE_INTERIM},
+        {"MORE", HW_TAKE_MORE},
+        {"DONE", HW_TAKE_DONE},
+        {"COMPLETED", HW_OUTCOME_COMPLETED},
+        {"REJECTED", HW_OUTCOME_REJECTED},
+        {"ABORTED", HW_OUTCOME_ABORTED},
+        {"EVENT_STOPPED", HW_EVENT_STOPPED},
+        {"EVENT_RECYCLE", HW_EVENT_RECYCLE},
+        {"EVENT_UNHEALTHY", HW_EVENT_UNHEALTHY},
+        {"PUSH_OK", HW_PUSH_OK},
+        {"PUSH_FULL", HW_PUSH_FULL},
+        {"PUSH_CLOSED", HW_PUSH_CLOSED},
+        {"PUSH_DEFERRED", HW_PUSH_DEFERRED},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) {

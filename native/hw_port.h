@@ -34,7 +34,7 @@ HW_HIDDEN void hw_port_wakeup_signal(const int fds[2]);
 HW_HIDDEN void hw_port_wakeup_clear(const int fds[2]);
 
 /* The signal that interrupts a blocking system call of a PHP thread, and PHP's own timer signal. */
-#define HW_KILL_SIGNAL (SIGRTMIN + 3)
+#define HW_KILL_SIGNAL  (SIGRTMIN + 3)
 #define HW_TIMER_SIGNAL (SIGRTMIN)
 
 /* Blocks every signal but PHP's timer, the kill signal and the synchronous faults, and stores the mask

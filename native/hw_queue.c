@@ -8,13 +8,13 @@
 #include "hw_port.h"
 
 typedef struct {
-    sem_t wake;             /* posted once per entry on the idle stack */
-    hw_request_t *given;    /* queue lock until the post, the consumer after it */
-    bool awake;             /* runs a request; queue lock */
+    sem_t wake;          /* posted once per entry on the idle stack */
+    hw_request_t *given; /* queue lock until the post, the consumer after it */
+    bool awake;          /* runs a request; queue lock */
 } consumer_t;
 
 struct hw_queue {
-    pthread_mutex_t lock;   /* guards everything below but the semaphores */
+    pthread_mutex_t lock; /* guards everything below but the semaphores */
     hw_request_t *first, *last;
     size_t waiting, waiting_max, waiting_peak;
     uint64_t pushed, refused;
@@ -22,7 +22,7 @@ struct hw_queue {
     unsigned n_idle;
     unsigned n_awake;
     unsigned n_consumers;
-    unsigned *idle;         /* stack of consumer numbers */
+    unsigned *idle; /* stack of consumer numbers */
     consumer_t *consumers;
 };
 

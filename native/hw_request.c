@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hw_log.h"
 #include "hw_port.h"
 
 static _Atomic uint64_t last_id;
@@ -81,15 +82,16 @@ void hw_request_release(hw_request_t *request)
 
 /* Upper-cased byte of a token (RFC 9110, 5.6.2) with '-' as '_'; 0 for '_' itself and for what is no token. */
 static const char key_bytes[256] = {
-    ['-'] = '_',  ['!'] = '!',  ['#'] = '#',  ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*', ['+'] = '+',
-    ['.'] = '.',  ['^'] = '^',  ['`'] = '`',  ['|'] = '|', ['~'] = '~', ['0'] = '0', ['1'] = '1',   ['2'] = '2', ['3'] = '3',
-    ['4'] = '4',  ['5'] = '5',  ['6'] = '6',  ['7'] = '7', ['8'] = '8', ['9'] = '9', ['A'] = 'A',   ['B'] = 'B', ['C'] = 'C',
-    ['D'] = 'D',  ['E'] = 'E',  ['F'] = 'F',  ['G'] = 'G', ['H'] = 'H', ['I'] = 'I', ['J'] = 'J',   ['K'] = 'K', ['L'] = 'L',
-    ['M'] = 'M',  ['N'] = 'N',  ['O'] = 'O',  ['P'] = 'P', ['Q'] = 'Q', ['R'] = 'R', ['S'] = 'S',   ['T'] = 'T', ['U'] = 'U',
-    ['V'] = 'V',  ['W'] = 'W',  ['X'] = 'X',  ['Y'] = 'Y', ['Z'] = 'Z', ['a'] = 'A', ['b'] = 'B',   ['c'] = 'C', ['d'] = 'D',
-    ['e'] = 'E',  ['f'] = 'F',  ['g'] = 'G',  ['h'] = 'H', ['i'] = 'I', ['j'] = 'J', ['k'] = 'K',   ['l'] = 'L', ['m'] = 'M',
-    ['n'] = 'N',  ['o'] = 'O',  ['p'] = 'P',  ['q'] = 'Q', ['r'] = 'R', ['s'] = 'S', ['t'] = 'T',   ['u'] = 'U', ['v'] = 'V',
-    ['w'] = 'W',  ['x'] = 'X',  ['y'] = 'Y',  ['z'] = 'Z',
+    ['-'] = '_', ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*',
+    ['+'] = '+', ['.'] = '.', ['^'] = '^', ['`'] = '`', ['|'] = '|', ['~'] = '~', ['0'] = '0',   ['1'] = '1',
+    ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6', ['7'] = '7', ['8'] = '8',   ['9'] = '9',
+    ['A'] = 'A', ['B'] = 'B', ['C'] = 'C', ['D'] = 'D', ['E'] = 'E', ['F'] = 'F', ['G'] = 'G',   ['H'] = 'H',
+    ['I'] = 'I', ['J'] = 'J', ['K'] = 'K', ['L'] = 'L', ['M'] = 'M', ['N'] = 'N', ['O'] = 'O',   ['P'] = 'P',
+    ['Q'] = 'Q', ['R'] = 'R', ['S'] = 'S', ['T'] = 'T', ['U'] = 'U', ['V'] = 'V', ['W'] = 'W',   ['X'] = 'X',
+    ['Y'] = 'Y', ['Z'] = 'Z', ['a'] = 'A', ['b'] = 'B', ['c'] = 'C', ['d'] = 'D', ['e'] = 'E',   ['f'] = 'F',
+    ['g'] = 'G', ['h'] = 'H', ['i'] = 'I', ['j'] = 'J', ['k'] = 'K', ['l'] = 'L', ['m'] = 'M',   ['n'] = 'N',
+    ['o'] = 'O', ['p'] = 'P', ['q'] = 'Q', ['r'] = 'R', ['s'] = 'S', ['t'] = 'T', ['u'] = 'U',   ['v'] = 'V',
+    ['w'] = 'W', ['x'] = 'X', ['y'] = 'Y', ['z'] = 'Z',
 };
 
 size_t hw_request_header_key(const char *name, size_t len, char *into)
@@ -109,21 +111,29 @@ size_t hw_request_header_key(const char *name, size_t len, char *into)
     return 5 + len;
 }
 
+/* A wait must be bounded by what only sets a flag. */
+#define WAIT_SLICE_NS ((int64_t)100 * 1000 * 1000)
+
+static bool interrupted(const hw_request_t *request)
+{
+    return request->interrupt != NULL && __atomic_load_n(request->interrupt, __ATOMIC_RELAXED);
+}
+
 static size_t read_stream(hw_request_t *request, char *into, size_t max)
 {
     int64_t deadline = hw_port_now_ns() + request->body_timeout_ns;
     size_t total = 0;
-    while (total == 0) {
+    while (total == 0 && !interrupted(request)) {
         total = hw_body_read(request->body_stream, into, max);
         if (total > 0) {
             break;
         }
-        int64_t left = request->body_timeout_ns > 0 ? deadline - hw_port_now_ns() : -1;
-        if (request->body_timeout_ns > 0 && left <= 0) {
+        int64_t left = request->body_timeout_ns > 0 ? deadline - hw_port_now_ns() : WAIT_SLICE_NS;
+        if (left <= 0) {
             break;
         }
-        if (hw_body_wait_data(request->body_stream, left) != HW_BODY_OK) {
-            /* ended, cancelled or timed out: one last look, since data may have come with the end */
+        if (hw_body_wait_data(request->body_stream, left < WAIT_SLICE_NS ? left : WAIT_SLICE_NS) == HW_BODY_CLOSED) {
+            /* One last look, since data may have come with the end. */
             total = hw_body_read(request->body_stream, into, max);
             break;
         }
@@ -197,12 +207,32 @@ void hw_request_put_head(hw_request_t *request, hw_head_t *head)
     free(head);
 }
 
+/* Once per wait that the limits of the spool or its disk force upon a script. */
+static void log_wait(hw_request_t *request)
+{
+    hw_body_info_t info;
+    hw_body_info(request->body, &info);
+    if (info.last_errno != 0) {
+        hw_log_printf(HW_LOG_WARN, request->id,
+                      "the response cannot be spooled (%s), so its script waits for the client; look at the disk of "
+                      "the spool folder",
+                      strerror(info.last_errno));
+    } else {
+        hw_log_printf(HW_LOG_DEBUG, request->id,
+                      "the response reached the spool's limit: its script waits for the client");
+    }
+}
+
 /* Writes everything, waiting for the reader where the limits ask for it. */
 static bool write_all(hw_request_t *request, const char *data, size_t len, bool event_stream)
 {
     size_t hard_limit = event_stream ? HW_BODY_MEMORY_BYTES : 0;
+    bool waited = false;
     while (len > 0) {
         if (atomic_load_explicit(&request->aborted, memory_order_relaxed)) {
+            return false;
+        }
+        if (waited && interrupted(request)) {
             return false;
         }
         size_t accepted = 0;
@@ -213,9 +243,12 @@ static bool write_all(hw_request_t *request, const char *data, size_t len, bool 
             return false;
         }
         if (result == HW_BODY_WOULD_WAIT) {
+            if (!waited) {
+                log_wait(request);
+            }
             hw_channel_post(request->channel, request);
-            /* Bounded, so that an abort that only set the flag is seen too. */
-            hw_body_wait_space(request->body, (int64_t)200 * 1000 * 1000);
+            hw_body_wait_space(request->body, WAIT_SLICE_NS);
+            waited = true;
         }
     }
     return true;

@@ -22,8 +22,8 @@ typedef enum { HW_OUTCOME_NONE, HW_OUTCOME_COMPLETED, HW_OUTCOME_REJECTED, HW_OU
 /* What the reader may fetch; see hw_request_take(). */
 #define HW_TAKE_HEADERS 1
 #define HW_TAKE_INTERIM 2
-#define HW_TAKE_MORE 4
-#define HW_TAKE_DONE 8
+#define HW_TAKE_MORE    4
+#define HW_TAKE_DONE    8
 
 /* Constants of one site. Immutable after creation; shared by its requests. */
 typedef struct {
@@ -66,7 +66,7 @@ typedef struct hw_request {
     hw_str_t server_name, server_port, server_protocol, request_scheme, ssl_protocol, ssl_cipher;
     hw_str_t method, request_uri, query_string, remote_addr, remote_port;
     hw_str_t content_type, content_length_text, cookie, authorization, host;
-    int64_t content_length;     /* bytes, -1 = unknown (chunked) */
+    int64_t content_length; /* bytes, -1 = unknown (chunked) */
     hw_header_t *headers;
     size_t n_headers;
     hw_env_pair_t *env;
@@ -76,11 +76,14 @@ typedef struct hw_request {
     /* -- request body: one of memory, file, stream */
     char *body_memory;
     size_t body_memory_len;
-    int body_file;              /* -1 = none; closed with the record */
+    int body_file; /* -1 = none; closed with the record */
     uint64_t body_file_len;
-    hw_body_t *body_stream;     /* NULL = none; produced by the reader's side */
+    hw_body_t *body_stream; /* NULL = none; produced by the reader's side */
     int64_t body_timeout_ns;
-    uint64_t body_read;         /* PHP thread */
+    uint64_t body_read; /* PHP thread */
+
+    /* -- PHP thread: the flag by which PHP is interrupted (EG(vm_interrupt)); ends waits. NULL between requests */
+    const bool *interrupt;
 
     /* -- guarded by the queue's lock */
     struct hw_request *queue_prev, *queue_next;
@@ -95,10 +98,10 @@ typedef struct hw_request {
     /* -- guarded by lock */
     pthread_mutex_t lock;
     hw_head_t *interim_first, *interim_last;
-    hw_head_t *head;            /* final head, until it is taken */
+    hw_head_t *head; /* final head, until it is taken */
     bool head_set;
-    hw_body_t *body;            /* response in pieces; NULL while nothing was handed over early */
-    char *final;                /* whole rest of the response when no body exists; freed after it is taken */
+    hw_body_t *body; /* response in pieces; NULL while nothing was handed over early */
+    char *final;     /* whole rest of the response when no body exists; freed after it is taken */
     size_t final_len, final_taken;
 } hw_request_t;
 
@@ -128,8 +131,8 @@ HW_HIDDEN void hw_request_put_interim(hw_request_t *request, HW_STEALS(2) hw_hea
 HW_HIDDEN void hw_request_put_head(hw_request_t *request, HW_STEALS(2) hw_head_t *head);
 
 /* Hands over output before the end and wakes the reader. Blocks while the spool's limits are reached; the wait
- * ends when the client leaves.
- * Thread: php. Locks: takes the record's. Owns: borrows data. Fails: false when the client has left. */
+ * ends when the client leaves and when PHP is interrupted (a timeout or a kill).
+ * Thread: php. Locks: takes the record's. Owns: borrows data. Fails: false when the wait was ended so. */
 HW_HIDDEN bool hw_request_put_body(hw_request_t *request, const char *data, size_t len, bool event_stream);
 
 /* The response is complete. `rest` is output that was not handed over yet.
@@ -141,7 +144,7 @@ HW_HIDDEN bool hw_request_finish(hw_request_t *request, hw_outcome_t outcome, HW
 typedef struct {
     int flags;
     hw_head_t *head;
-    size_t body_len;            /* bytes that hw_request_take_body() will give */
+    size_t body_len; /* bytes that hw_request_take_body() will give */
     char *final;
 } hw_taken_t;
 

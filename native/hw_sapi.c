@@ -71,6 +71,7 @@ static size_t ub_write(const char *data, size_t len)
     alive = alive && hw_request_put_body(self->request, data, len, self->event_stream);
     if (!alive) {
         check_aborted(self);
+        hw_thread_interrupted();
     }
     return len;
 }
@@ -86,11 +87,11 @@ static void flush(void *server_context)
         sapi_send_headers();
         SG(headers_sent) = 1;
     }
-    if (!hw_thread_hand_off(self)) {
-        check_aborted(self);
-        return;
-    }
+    bool alive = hw_thread_hand_off(self);
     check_aborted(self);
+    if (!alive) {
+        hw_thread_interrupted();
+    }
 }
 
 /* -- response head ------------------------------------------------------------------------------------------------ */
@@ -125,7 +126,7 @@ static void add_line(hw_head_t *head, hw_thread_t *self, const char *line, size_
     size_t name_len = colon != NULL ? (size_t)(colon - line) : 0;
     if (colon == NULL || !is_token(line, name_len)) {
         hw_log_printf(HW_LOG_DEBUG, self->request->id, "dropped a response header without a valid name: %.*s",
-            (int)(len < 80 ? len : 80), line);
+                      (int)(len < 80 ? len : 80), line);
         return;
     }
     const char *value = colon + 1;
@@ -138,8 +139,9 @@ static void add_line(hw_head_t *head, hw_thread_t *self, const char *line, size_
     }
     size_t value_len = (size_t)(end - value);
     if (!is_value(value, value_len)) {
-        hw_log_printf(HW_LOG_WARN, self->request->id, "dropped the response header %.*s: its value has a control character",
-            (int)(name_len < 80 ? name_len : 80), line);
+        hw_log_printf(HW_LOG_WARN, self->request->id,
+                      "dropped the response header %.*s: its value has a control character",
+                      (int)(name_len < 80 ? name_len : 80), line);
         return;
     }
     char *to = head->text + head->text_len;
@@ -173,7 +175,8 @@ static hw_head_t *collect_head(hw_thread_t *self, int status, bool with_content_
     }
     hw_head_t *head = hw_head_new(status, text_len);
     if (head != NULL) {
-        for (header = zend_llist_get_first_ex(list, &position); header; header = zend_llist_get_next_ex(list, &position)) {
+        for (header = zend_llist_get_first_ex(list, &position); header;
+             header = zend_llist_get_next_ex(list, &position)) {
             if (header->header_len > 0) {
                 add_line(head, self, header->header, header->header_len);
             }
@@ -200,7 +203,8 @@ static int send_headers(sapi_headers_struct *headers)
     int status = headers->http_response_code != 0 ? headers->http_response_code : 200;
     if (status < 200 || status > 599) {
         hw_log_printf(HW_LOG_WARN, self->request->id,
-            "the script set status %d, which cannot end a response: 500 was sent (allowed are 200 to 599)", status);
+                      "the script set status %d, which cannot end a response: 500 was sent (allowed are 200 to 599)",
+                      status);
         status = 500;
     }
     hw_head_t *head = collect_head(self, status, true);
@@ -287,7 +291,8 @@ static char *get_environment(const char *name, size_t name_len)
 static void log_message(const char *message, int syslog_type)
 {
     static const char *const names[] = {"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
-    static const int levels[] = {HW_LOG_ERROR, HW_LOG_ERROR, HW_LOG_ERROR, HW_LOG_ERROR, HW_LOG_WARN, HW_LOG_INFO, HW_LOG_INFO, HW_LOG_DEBUG};
+    static const int levels[] = {HW_LOG_ERROR, HW_LOG_ERROR, HW_LOG_ERROR, HW_LOG_ERROR,
+                                 HW_LOG_WARN,  HW_LOG_INFO,  HW_LOG_INFO,  HW_LOG_DEBUG};
     char context[48];
     int type = syslog_type & 7;
     int n = snprintf(context, sizeof context, "{\"syslog_level\": \"%s\"}", names[type]);

@@ -58,6 +58,17 @@ static void interrupt(zend_execute_data *execute_data)
     }
 }
 
+void hw_thread_interrupted(void)
+{
+    if (zend_atomic_bool_load_ex(&EG(vm_interrupt))) {
+        zend_atomic_bool_store_ex(&EG(vm_interrupt), false);
+        if (zend_atomic_bool_load_ex(&EG(timed_out))) {
+            zend_timeout();
+        }
+        interrupt(EG(current_execute_data));
+    }
+}
+
 void hw_thread_minit(void)
 {
     struct sigaction action = {.sa_handler = kill_signal_handler};
@@ -164,6 +175,7 @@ static void bind_request(hw_thread_t *self, hw_request_t *request, hw_slot_t *sl
     self->finished = false;
     self->event_stream = false;
     request->started_ns = hw_port_now_ns();
+    request->interrupt = (const bool *)&EG(vm_interrupt);
     snprintf(slot->current, sizeof slot->current, "%s %s", request->method.data, request->request_uri.data);
     atomic_store_explicit(&slot->since_ns, request->started_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->request_id, request->id, memory_order_release);
@@ -185,6 +197,7 @@ static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
     atomic_fetch_add_explicit(&slot->life_requests, 1, memory_order_relaxed);
     atomic_store_explicit(&request->state, HW_REQUEST_DONE, memory_order_release);
     self->request = NULL;
+    request->interrupt = NULL;
     hw_sapi_unbind();
     hw_env_request_end();
     hw_locale_request_end();
@@ -237,8 +250,8 @@ static bool serve(hw_thread_t *self)
     }
     if (!healthy) {
         hw_log_printf(HW_LOG_ERROR, self->request->id,
-            started ? "PHP failed in the shutdown of a request: the thread is replaced"
-                    : "PHP failed in the start-up of a request: the thread is replaced");
+                      started ? "PHP failed in the shutdown of a request: the thread is replaced"
+                              : "PHP failed in the start-up of a request: the thread is replaced");
         hw_sapi_fail_response(self);
     }
     return healthy;

@@ -13,21 +13,21 @@
 #include "hw_request.h"
 
 /* Why hw_thread_run() returned. */
-#define HW_EVENT_STOPPED 0      /* the queue is closed and empty */
-#define HW_EVENT_RECYCLE 1      /* a limit asks for a fresh OS thread */
-#define HW_EVENT_UNHEALTHY 2    /* PHP bailed out where it cannot go on: this thread must be replaced */
+#define HW_EVENT_STOPPED   0 /* the queue is closed and empty */
+#define HW_EVENT_RECYCLE   1 /* a limit asks for a fresh OS thread */
+#define HW_EVENT_UNHEALTHY 2 /* PHP bailed out where it cannot go on: this thread must be replaced */
 
 /* What the running request collects; owned by the PHP thread alone. */
 typedef struct {
     unsigned slot;
-    hw_request_t *request;      /* NULL between requests */
-    char *out;                  /* output that was not handed over; malloc */
+    hw_request_t *request; /* NULL between requests */
+    char *out;             /* output that was not handed over; malloc */
     size_t out_len;
     size_t out_size;
-    bool finished;              /* the response is complete, what follows is discarded */
-    bool event_stream;          /* text/event-stream: spooled to 1 MiB only */
-    int connection_status;      /* PHP's, at the moment of frankenphp_finish_request() */
-    hw_str_t cookies;           /* emalloc'ed by PHP's rules; unused outside sapi_activate */
+    bool finished;         /* the response is complete, what follows is discarded */
+    bool event_stream;     /* text/event-stream: spooled to 1 MiB only */
+    int connection_status; /* PHP's, at the moment of frankenphp_finish_request() */
+    hw_str_t cookies;      /* emalloc'ed by PHP's rules; unused outside sapi_activate */
 } hw_thread_t;
 
 /* The calling PHP thread; NULL elsewhere. */
@@ -52,6 +52,10 @@ HW_HIDDEN bool hw_thread_kill(unsigned slot, uint64_t request_id, const char *re
  * Thread: php, in a request. Locks: takes the record's. Fails: false when the client has left. */
 HW_HIDDEN bool hw_thread_hand_off(hw_thread_t *self);
 HW_HIDDEN void hw_thread_complete(hw_thread_t *self);
+
+/* What PHP's VM would do at its next safe point: ends the script when it timed out or was killed.
+ * Thread: php, in a callback of the SAPI. Locks: nothing may be held. Fails: leaves by longjmp. */
+HW_HIDDEN void hw_thread_interrupted(void);
 
 /* Installs the handler of the kill signal and PHP's interrupt hook. Thread: main, in MINIT. Fails: never. */
 HW_HIDDEN void hw_thread_minit(void);

@@ -10,18 +10,15 @@
 #include "hw_request.h"
 
 typedef struct {
-    PyObject_HEAD
-    hw_site_t *site;
+    PyObject_HEAD hw_site_t *site;
 } site_object_t;
 
 typedef struct {
-    PyObject_HEAD
-    hw_channel_t *channel;
+    PyObject_HEAD hw_channel_t *channel;
 } channel_object_t;
 
 typedef struct {
-    PyObject_HEAD
-    hw_request_t *request;
+    PyObject_HEAD hw_request_t *request;
     bool taken_done; /* DONE was given to the caller; GIL */
 } request_object_t;
 
@@ -55,8 +52,8 @@ static void site_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static PyObject *site_request(
-    PyObject *object, PyTypeObject *defining, PyObject *const *args, Py_ssize_t n_args, PyObject *kwnames)
+static PyObject *site_request(PyObject *object, PyTypeObject *defining, PyObject *const *args, Py_ssize_t n_args,
+                              PyObject *kwnames)
 {
     hw_module_state_t *state = PyType_GetModuleState(defining);
     if (n_args != HW_BUILD_ARGUMENTS || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0)) {
@@ -94,8 +91,8 @@ static PyType_Slot site_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec site_spec = {
-    "howdah._native.Site", sizeof(site_object_t), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, site_slots};
+static PyType_Spec site_spec = {"howdah._native.Site", sizeof(site_object_t), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, site_slots};
 
 /* -- Channel ------------------------------------------------------------------------------------------------------- */
 
@@ -175,8 +172,8 @@ static PyType_Slot channel_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec channel_spec = {
-    "howdah._native.Channel", sizeof(channel_object_t), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, channel_slots};
+static PyType_Spec channel_spec = {"howdah._native.Channel", sizeof(channel_object_t), 0,
+                                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, channel_slots};
 
 /* -- Request ------------------------------------------------------------------------------------------------------- */
 
@@ -435,7 +432,8 @@ static PyObject *request_times(PyObject *object, void *unused)
     hw_request_t *request = REQUEST(object);
     double queued = request->started_ns > 0 ? (double)(request->started_ns - request->created_ns) / 1e9 : 0.0;
     double running = request->ended_ns > 0 && request->started_ns > 0
-        ? (double)(request->ended_ns - request->started_ns) / 1e9 : 0.0;
+                         ? (double)(request->ended_ns - request->started_ns) / 1e9
+                         : 0.0;
     return Py_BuildValue("(dd)", queued, running);
 }
 
@@ -492,9 +490,11 @@ static PyType_Slot request_slots[] = {
 };
 
 static PyType_Spec request_spec = {"howdah._native.Request", sizeof(request_object_t), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, request_slots};
+                                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                   request_slots};
 
-/* -- all three ------------------------------------------------------------------------------------------------------- */
+/* -- all three -------------------------------------------------------------------------------------------------------
+ */
 
 static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec)
 {

@@ -19,5 +19,4 @@ typedef struct {
  * Thread: python. Locks: GIL required. Owns: the state owns the types. Fails: -1 and an exception. */
 HW_HIDDEN int hw_types_add(PyObject *module, hw_module_state_t *state);
 
-
 #endif

@@ -10,17 +10,18 @@
 
 /* Every key that is set for each request. */
 #define HW_KEYS(X)                                                                                                     \
-    X(REMOTE_ADDR) X(REMOTE_HOST) X(REMOTE_PORT) X(REMOTE_IDENT) X(REMOTE_USER)                                        \
-    X(DOCUMENT_ROOT) X(DOCUMENT_URI) X(SCRIPT_NAME) X(SCRIPT_FILENAME) X(PATH_INFO) X(PATH_TRANSLATED) X(PHP_SELF)     \
-    X(REQUEST_URI) X(QUERY_STRING) X(REQUEST_METHOD) X(REQUEST_SCHEME) X(HTTPS) X(SSL_PROTOCOL) X(SSL_CIPHER)          \
-    X(SERVER_NAME) X(SERVER_PORT) X(SERVER_PROTOCOL) X(SERVER_SOFTWARE) X(GATEWAY_INTERFACE)                           \
-    X(CONTENT_LENGTH) X(CONTENT_TYPE) X(AUTH_TYPE)
+    X(REMOTE_ADDR)                                                                                                     \
+    X(REMOTE_HOST) X(REMOTE_PORT) X(REMOTE_IDENT) X(REMOTE_USER) X(DOCUMENT_ROOT) X(DOCUMENT_URI) X(SCRIPT_NAME)       \
+        X(SCRIPT_FILENAME) X(PATH_INFO) X(PATH_TRANSLATED) X(PHP_SELF) X(REQUEST_URI) X(QUERY_STRING)                  \
+            X(REQUEST_METHOD) X(REQUEST_SCHEME) X(HTTPS) X(SSL_PROTOCOL) X(SSL_CIPHER) X(SERVER_NAME) X(SERVER_PORT)   \
+                X(SERVER_PROTOCOL) X(SERVER_SOFTWARE) X(GATEWAY_INTERFACE) X(CONTENT_LENGTH) X(CONTENT_TYPE)           \
+                    X(AUTH_TYPE)
 
 typedef enum {
 #define X(name) KEY_##name,
     HW_KEYS(X)
 #undef X
-    KEY_COUNT
+        KEY_COUNT
 } server_key_t;
 
 static const char *const key_names[KEY_COUNT] = {
@@ -82,8 +83,8 @@ static void register_cgi(hw_request_t *request, HashTable *table)
     if (request->path_info.len == 0) {
         set_key(table, KEY_PHP_SELF, request->script_name);
     } else {
-        zend_string *self = zend_string_concat2(
-            request->script_name.data, request->script_name.len, request->path_info.data, request->path_info.len);
+        zend_string *self = zend_string_concat2(request->script_name.data, request->script_name.len,
+                                                request->path_info.data, request->path_info.len);
         set(table, keys[KEY_PHP_SELF], ZSTR_VAL(self), ZSTR_LEN(self));
         zend_string_release(self);
     }

@@ -30,15 +30,13 @@ def main() -> None:
     native = load_extension(settings["native"])
     defaults = tuple((name.encode(), value.encode()) for name, value in settings["defaults"])
     code = 0
+    native.log_to_stderr()
     try:
         native.start(settings["ini"].encode(), defaults, 1, 1, b"/", 0)
     except RuntimeError as error:
-        sys.stdout.write(f"{error}\n")
+        sys.stderr.write(f"{error}\n")
         code = 1
-    records, _ = native.log_take(0.0)
-    for record in records:
-        sys.stdout.write(record[3].decode(errors="replace") + "\n")
-    sys.stdout.flush()
+    sys.stderr.flush()
     # No clean stop: this process has nothing to save, and its end must cost nothing.
     os._exit(code)
 
