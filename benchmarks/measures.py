@@ -78,6 +78,8 @@ def trivial(bench: Bench) -> None:
         with bench.server(side, _SCRIPTS, threads=4) as server:
             if load.fetch(server.port, "/hello.php") != b"Hello, world!":
                 raise BenchError(f"{side} answers something else than hello.php does")
+            if load.fetch(server.port, "/opcache.php") != b"on":
+                raise BenchError(f"{side} runs without OPcache")
             keep(_pressed(server, "/hello.php", bench.seconds))
 
 

@@ -210,9 +210,11 @@ def peer_versions() -> str:
 
 
 def howdah_version() -> str:
-    """What `howdah version` says, as one line."""
+    """What `howdah version` says about programs and libraries, as one line."""
     said = subprocess.run([str(HOWDAH), "version"], capture_output=True, text=True, check=False)
-    return "; ".join(said.stdout.split("\n")).strip("; ")
+    return ", ".join(
+        line for line in said.stdout.splitlines() if line.startswith(("Howdah", "PHP", "granian", "uvloop"))
+    )
 
 
 def _tail(path: Path) -> str:
