@@ -31,8 +31,9 @@ _log = logging.getLogger("howdah.serve")
 
 _SECOND_SIGNAL = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# After the grace time PHP gets this much to end what it runs, and connections to send what they have.
-_ABORT_S = 3.0
+# How long connections may take to send what they were given, after the last request has ended.
+_LAST_BYTES_S = 2.5
+_LOOK_S = 0.02
 _DESCRIPTORS_WANTED = 65536
 # What is not a connection: PHP's files and sockets, spools, libraries.
 _DESCRIPTORS_KEPT = 256
@@ -163,16 +164,18 @@ class ServerProcess:
         deadline = time.monotonic() + self._grace_s
         for listener in listeners:
             listener.stop_accepting()
-        ended = await _all_stopped(listeners, deadline)
+        while (open_requests := sum(listener.open_requests() for listener in listeners)) > 0:
+            if time.monotonic() >= deadline:
+                _log.warning("%d requests outlived the grace time of %g s: aborted", open_requests, self._grace_s)
+                break
+            await asyncio.sleep(_LOOK_S)
         # While PHP stops, the loop carries the last answers out.
-        left_s = max(0.0, deadline - time.monotonic())
-        stopping = asyncio.ensure_future(asyncio.to_thread(self._runtime.stop, left_s))
-        if not ended:
-            _log.warning("requests that outlived the grace time of %g s are aborted", self._grace_s)
-            ended = await _all_stopped(listeners, time.monotonic() + _ABORT_S)
+        stopping = asyncio.ensure_future(asyncio.to_thread(self._runtime.stop, max(0.0, deadline - time.monotonic())))
+        # Not longer, because HTTP connections on which nothing was asked yet, as browsers open them, count too.
+        ended = await _all_stopped(listeners, time.monotonic() + _LAST_BYTES_S)
         clean = await stopping
         if not clean or not ended:
-            # A stuck thread would hold the interpreter's own end for ever.
+            # A stuck thread would hold the interpreter's own end for ever, a client the HTTP server's.
             self._remove_socket_files()
             leave_now(0)
 

@@ -159,14 +159,14 @@ async def _send_early_hints(headers: list[Header], scope: Scope, send: Send) -> 
 
 
 def _log_short(scope: Scope, announced: int, sent: int) -> None:
-    _log.error(
-        "the script for %s announced %d bytes and sent %d: the connection is cut", scope["path"], announced, sent
+    _log.warning(
+        "the script for %a announced %d bytes and sent %d: the connection is cut", scope["path"], announced, sent
     )
 
 
 def _log_long(scope: Scope, announced: int) -> None:
-    _log.error(
-        "the script for %s sent more than the %d bytes it announced: the rest is dropped", scope["path"], announced
+    _log.warning(
+        "the script for %a sent more than the %d bytes it announced: the rest is dropped", scope["path"], announced
     )
 
 
@@ -196,7 +196,8 @@ async def send_text(status: int, detail: str, extra: list[Header], scope: Scope,
         scope: the request.
         send: ASGI's.
     """
-    phrase = HTTPStatus(status).phrase
+    # RFC 9110 renamed it; HTTPStatus follows in Python 3.13.
+    phrase = "Content Too Large" if status == 413 else HTTPStatus(status).phrase
     text = f"{status} {phrase}: {detail}\n".encode("utf-8", "backslashreplace")
     headers: list[Header] = [
         (b"content-type", b"text/plain; charset=utf-8"),
