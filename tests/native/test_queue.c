@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-// links: hw_queue.c hw_request.c hw_channel.c hw_body.c hw_spool.c hw_port.c
+// links: hw_queue.c hw_request.c hw_log.c hw_channel.c hw_body.c hw_spool.c hw_port.c
 #include "hw_queue.h"
 
 #include <pthread.h>
@@ -18,7 +18,7 @@ static void requests_leave_in_the_order_they_came(void)
     hw_request_t *requests[3];
     for (int i = 0; i < 3; i++) {
         requests[i] = sample_request(&sample);
-        CHECK(hw_queue_push(queue, requests[i]) == HW_PUSH_OK);
+        CHECK(hw_queue_push(queue, requests[i], false) == HW_PUSH_OK);
         CHECK(atomic_load(&requests[i]->state) == HW_REQUEST_QUEUED);
     }
     for (int i = 0; i < 3; i++) {
@@ -38,8 +38,8 @@ static void a_full_queue_refuses_and_counts(void)
     hw_queue_t *queue = hw_queue_new(1, 1);
     hw_request_t *first = sample_request(&sample);
     hw_request_t *second = sample_request(&sample);
-    CHECK(hw_queue_push(queue, first) == HW_PUSH_OK);
-    CHECK(hw_queue_push(queue, second) == HW_PUSH_FULL);
+    CHECK(hw_queue_push(queue, first, false) == HW_PUSH_OK);
+    CHECK(hw_queue_push(queue, second, false) == HW_PUSH_FULL);
     CHECK(sample_refs(second) == 1);
     hw_queue_stats_t stats;
     hw_queue_stats(queue, &stats);
@@ -59,7 +59,7 @@ static void a_waiting_request_can_be_cancelled_once(void)
     hw_request_t *requests[3];
     for (int i = 0; i < 3; i++) {
         requests[i] = sample_request(&sample);
-        hw_queue_push(queue, requests[i]);
+        hw_queue_push(queue, requests[i], false);
     }
     CHECK(hw_queue_cancel(queue, requests[1]));
     CHECK(!hw_queue_cancel(queue, requests[1]));
@@ -81,9 +81,9 @@ static void a_closed_queue_serves_what_waits_and_no_more(void)
     sample_t sample = sample_new();
     hw_queue_t *queue = hw_queue_new(3, 1);
     hw_request_t *request = sample_request(&sample);
-    hw_queue_push(queue, request);
+    hw_queue_push(queue, request, false);
     hw_queue_close(queue);
-    CHECK(hw_queue_push(queue, request) == HW_PUSH_CLOSED);
+    CHECK(hw_queue_push(queue, request, false) == HW_PUSH_CLOSED);
     CHECK(hw_queue_pop(queue, 0) == request);
     CHECK(hw_queue_pop(queue, 0) == NULL);
     CHECK(hw_queue_evict(queue) == NULL);
@@ -120,8 +120,12 @@ static void *produce(void *argument)
     producer_t *self = argument;
     for (int i = 0; i < PER_PRODUCER; i++) {
         hw_request_t *request = sample_request(self->sample);
-        while (hw_queue_push(self->queue, request) == HW_PUSH_FULL) {
+        hw_push_t result;
+        while ((result = hw_queue_push(self->queue, request, i % 3 != 0)) == HW_PUSH_FULL) {
             sched_yield();
+        }
+        if (result == HW_PUSH_DEFERRED && i % 5 != 0) {
+            hw_queue_flush(self->queue);
         }
         if (i % 7 == 0 && hw_queue_cancel(self->queue, request)) {
             self->cancelled++;
@@ -149,6 +153,7 @@ static void every_request_is_served_or_cancelled_once(void)
     unsigned ended = 0;
     for (unsigned i = 0; i < PRODUCERS; i++) {
         pthread_join(threads[CONSUMERS + i], NULL);
+        hw_queue_flush(queue); /* what the last lazy pushes owe */
         ended += producers[i].cancelled;
     }
     hw_queue_close(queue);
@@ -164,8 +169,55 @@ static void every_request_is_served_or_cancelled_once(void)
     sample_free(&sample);
 }
 
+static void *pop_one(void *argument)
+{
+    return hw_queue_pop(argument, 0);
+}
+
+/* A lazy push wakes a thread when none is awake; otherwise it leaves that to the flush. */
+static void a_lazy_push_waits_for_the_flush_while_a_thread_is_awake(void)
+{
+    sample_t sample = sample_new();
+    hw_queue_t *queue = hw_queue_new(8, 2);
+    hw_request_t *requests[3];
+    for (int i = 0; i < 3; i++) {
+        requests[i] = sample_request(&sample);
+    }
+    /* Consumer 1 is awake with the first request, consumer 0 sleeps. */
+    CHECK(hw_queue_push(queue, requests[0], true) == HW_PUSH_OK);
+    CHECK(hw_queue_pop(queue, 1) == requests[0]);
+    pthread_t thread;
+    hw_queue_stats_t stats;
+    CHECK(pthread_create(&thread, NULL, pop_one, queue) == 0);
+    do {
+        sched_yield();
+        hw_queue_stats(queue, &stats);
+    } while (stats.idle != 1);
+    CHECK(hw_queue_push(queue, requests[1], true) == HW_PUSH_DEFERRED);
+    hw_queue_stats(queue, &stats);
+    CHECK(stats.waiting == 1 && stats.idle == 1);
+    hw_queue_flush(queue);
+    void *served;
+    pthread_join(thread, &served);
+    CHECK(served == requests[1]);
+    hw_queue_stats(queue, &stats);
+    CHECK(stats.waiting == 0 && stats.idle == 0);
+    /* Nobody sleeps, so nothing is owed. */
+    CHECK(hw_queue_push(queue, requests[2], true) == HW_PUSH_OK);
+    hw_queue_flush(queue);
+    CHECK(hw_queue_pop(queue, 1) == requests[2]);
+    for (int i = 0; i < 3; i++) {
+        hw_request_release(requests[i]);
+        hw_request_release(requests[i]);
+    }
+    hw_queue_close(queue);
+    hw_queue_free(queue);
+    sample_free(&sample);
+}
+
 int main(void)
 {
+    RUN(a_lazy_push_waits_for_the_flush_while_a_thread_is_awake);
     RUN(requests_leave_in_the_order_they_came);
     RUN(a_full_queue_refuses_and_counts);
     RUN(a_waiting_request_can_be_cancelled_once);

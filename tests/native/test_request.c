@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-// links: hw_request.c hw_channel.c hw_body.c hw_spool.c hw_port.c
+// links: hw_request.c hw_log.c hw_channel.c hw_body.c hw_spool.c hw_port.c
 #include "hw_request.h"
 
 #include <string.h>
