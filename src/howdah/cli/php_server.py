@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from howdah._version import __version__
 from howdah.cli.parser import Parser, value_of
-from howdah.cli.units import parse_duration, parse_size
+from howdah.cli.units import parse_count, parse_duration, parse_size
 from howdah.config.model import Config, RuntimeConfig, ServerConfig, SiteConfig
 from howdah.errors import ConfigError
 
@@ -69,7 +69,7 @@ def _add_site(parser: Parser) -> None:
 def _add_php(parser: Parser) -> None:
     runtime = RuntimeConfig()
     add = parser.add_argument
-    add("--num-threads", type=int, metavar="N", help="PHP threads (default: twice the usable cores)")
+    add("--num-threads", type=value_of(parse_count), metavar="N", help="PHP threads (default: twice the usable cores)")
     add(
         "--max-wait-time",
         type=value_of(parse_duration),
@@ -79,7 +79,7 @@ def _add_php(parser: Parser) -> None:
     )
     add(
         "--max-queue",
-        type=int,
+        type=value_of(parse_count),
         default=runtime.max_queue,
         metavar="N",
         help="requests that may wait for a thread; one more gets 503 (default: %(default)s)",

@@ -1,4 +1,4 @@
-"""Durations and sizes as users write them: ``500ms``, ``5s``, ``2m``; ``64KiB``, ``1GiB``."""
+"""Durations, sizes and counts as users write them: ``500ms``, ``5s``, ``2m``; ``64KiB``, ``1GiB``."""
 
 from __future__ import annotations
 
@@ -62,3 +62,14 @@ def parse_size(text: str) -> int:
     if size_bytes > _LARGEST_BYTES:
         raise ConfigError(f"{text!r} is more than any disk holds")
     return size_bytes
+
+
+def parse_count(text: str) -> int:
+    """Read a whole number, 0 or more.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ConfigError(f"{text!r} is no whole number")
+    return int(text)

@@ -3,61 +3,50 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from importlib import metadata
 
 from howdah._version import __version__
 from howdah.cli.parser import Parser
 
-# Asked of the command-line binary of the same build: it reads the same ini files, and takes 20 ms.
-_QUESTION = (
-    'echo PHP_VERSION, "\\n", PHP_ZTS ? "yes" : "no", "\\n", function_exists("opcache_get_status") ? phpversion('
-    '"Zend OPcache") : "", "\\n", php_ini_loaded_file() ?: "", "\\n", str_replace("\\n", "", '
-    'php_ini_scanned_files() ?: "");'
-)
-_PYTHON_PARTS = ("granian", "uvloop")
+_SERVER_PARTS = ("granian", "uvloop")
 
 
 def run(arguments: list[str]) -> int:
     """Print the versions; gives the exit code.
 
+    PHP is started with one thread for a moment, because only a started PHP knows which ini files it has read
+    and whether OPcache accepted them.
+
     Raises:
-        EngineVersionError: libphp or the extension is missing.
+        EngineError: libphp or the extension is missing, or PHP does not start.
     """
     Parser(prog="howdah version", description="Print the versions of Howdah and of what it runs on.").parse(arguments)
-    print(f"Howdah {__version__}", flush=True)
+    print(f"Howdah {__version__}")
+    print(f"Python {platform.python_version()} ({platform.python_implementation()})")
+    for name in _SERVER_PARTS:
+        print(f"{name} {metadata.version(name)}", flush=True)
     for line in _php_lines():
         print(line)
-    print(f"Python {platform.python_version()} ({platform.python_implementation()})")
-    for name in _PYTHON_PARTS:
-        print(f"{name} {metadata.version(name)}")
     return 0
 
 
 def _php_lines() -> list[str]:
     from howdah.engine.native import native
+    from howdah.runtime.runtime import Runtime
 
-    info = native.build_info()
-    lines = [
-        f"PHP {info['php_version']}{' (debug)' if info['debug'] else ''}",
-        f"ZTS {'yes' if info['zts'] else 'no'}",
-        f"max_execution_time per thread {'yes' if info['max_execution_timers'] else 'no'}",
+    build = native.build_info()
+    runtime = Runtime(num_threads=1)
+    runtime.start()
+    try:
+        facts = native.facts()
+    finally:
+        runtime.stop(1.0)
+    names = [facts["ini_file"] or "", *(facts["ini_scanned"] or "").replace("\n", "").split(",")]
+    files = [name.strip() for name in names if name.strip()]
+    return [
+        f"PHP {build['php_version']}{' (debug build)' if build['debug'] else ''}",
+        f"ZTS {'yes' if build['zts'] else 'no'}",
+        f"OPcache {'on' if facts['opcache'] else 'off'}",
+        f"max_execution_time {'per thread' if build['max_execution_timers'] else 'not supported by this build'}",
+        f"ini files {', '.join(files) if files else 'none'}",
     ]
-    from howdah.cli.php_cli import find_binary
-
-    answer = subprocess.run(
-        [find_binary(), "-d", "display_errors=0", "-r", _QUESTION],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    parts = answer.stdout.split("\n")
-    if answer.returncode != 0 or len(parts) < 5:
-        lines.append(f"ini files: unknown ({(answer.stderr or answer.stdout).strip().splitlines()[:1]})")
-        return lines
-    _, _, opcache, loaded, scanned = parts[:5]
-    lines.append(f"OPcache {opcache or 'not loaded'}")
-    files = [name for name in (loaded, *scanned.split(",")) if name.strip()]
-    lines.append(f"ini files: {', '.join(name.strip() for name in files) if files else 'none'}")
-    return lines

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from howdah import _version
+from howdah.cli import main as cli
+from howdah.cli.php_server import make_config, make_parser, parse_ini_entry
+from howdah.config.model import Config, RuntimeConfig, ServerConfig, SiteConfig
+from howdah.errors import ConfigError
+
+SOURCES = Path(__file__).resolve().parents[2] / "src"
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    try:
+        code = cli.main(words)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def config(*words: str) -> Config:
+    return make_config(make_parser().parse(list(words)))
+
+
+class TestMain:
+    def test_help_lists_the_commands(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for words in (["--help"], ["-h"], ["help"]):
+            code, out, _ = run(capsys, *words)
+            assert code == 0
+            assert "php-server" in out
+            assert "php-cli" in out
+
+    def test_nothing_is_a_usage_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+        code, out, err = run(capsys)
+        assert (code, out) == (2, "")
+        assert "usage:" in err
+
+    def test_misspelt_command_gets_a_suggestion(self, capsys: pytest.CaptureFixture[str]) -> None:
+        code, _, err = run(capsys, "php-servr")
+        assert code == 2
+        assert "did you mean php-server?" in err
+
+    @pytest.mark.parametrize(
+        ("words", "text"),
+        [
+            (["--rot", "x"], "unknown flag --rot; did you mean --root?"),
+            (["--num-thread=3"], "unknown flag --num-thread=3; did you mean --num-threads?"),
+            (["--max-wait", "1s"], "unknown flag --max-wait; did you mean --max-wait-time?"),
+            (["--xyzzy"], "unknown flag --xyzzy\n"),
+            (["extra"], "unknown argument extra"),
+            (["--max-wait-time", "soon"], "'soon' is no duration"),
+            (["--max-body-size", "big"], "'big' is no size"),
+            (["--php-ini", "x"], "'x' is no ini entry"),
+            (["--num-threads", "x"], "'x' is no whole number"),
+            (["--num-threads", "0"], "num_threads must be between 1 and 1024"),
+            (["--symlinks", "never"], "--symlinks"),
+            (["-l", "8000"], "has no port"),
+            (["-r", "/nowhere"], "does not exist"),
+            (["-l"], "expected one argument"),
+        ],
+    )
+    def test_mistakes_are_one_sentence_and_exit_with_2(
+        self, capsys: pytest.CaptureFixture[str], words: list[str], text: str
+    ) -> None:
+        code, out, err = run(capsys, "php-server", *words)
+        assert (code, out) == (2, "")
+        assert text in err
+        assert "Traceback" not in err
+        assert len(err.splitlines()) <= 2
+
+    def test_interrupt_is_130(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(words: list[str]) -> int:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(cli, "_run", interrupt)
+        assert cli.main([]) == 130
+
+
+class TestFlags:
+    def test_defaults_are_those_of_the_model(self) -> None:
+        assert config() == Config(RuntimeConfig(), (SiteConfig(),), ServerConfig())
+
+    def test_every_flag_reaches_the_model(self) -> None:
+        words = (
+            "-r site -l :8080 --listen unix//run/h.sock --num-threads 3 --max-wait-time 500ms --max-queue 7 "
+            "--max-body-size 20MiB --php-ini a=1 --php-ini b.c=x=y --no-request-buffering --no-compress "
+            "--symlinks inside -a -v --grace 2m"
+        )
+        made = config(*words.split())
+        assert made.runtime == RuntimeConfig(
+            num_threads=3, max_wait_time_s=0.5, max_queue=7, grace_s=120.0, php_ini={"a": "1", "b.c": "x=y"}, debug=True
+        )
+        assert made.sites == (
+            SiteConfig(root="site", symlinks="inside", request_buffering=False, max_body_size_bytes=20 << 20),
+        )
+        assert made.server == ServerConfig(listen=(":8080", "unix//run/h.sock"), access_log=True, compress=False)
+
+    def test_later_ini_entries_win(self) -> None:
+        assert dict(config("--php-ini", "a=1", "--php-ini", "a=2").runtime.php_ini) == {"a": "2"}
+
+    @pytest.mark.parametrize(("text", "entry"), [("a=", ("a", "")), (" a = b ", ("a", "b")), ("a=b=c", ("a", "b=c"))])
+    def test_ini_entries(self, text: str, entry: tuple[str, str]) -> None:
+        assert parse_ini_entry(text) == entry
+
+    @pytest.mark.parametrize("text", ["a", "=b", " =b"])
+    def test_what_is_no_ini_entry(self, text: str) -> None:
+        with pytest.raises(ConfigError):
+            parse_ini_entry(text)
+
+
+def python(code: str) -> str:
+    """Run code in a fresh interpreter in which the native extension cannot be imported."""
+    blocked = "import sys; sys.modules['howdah._native'] = None; sys.modules['howdah._buildinfo'] = None\n"
+    answer = subprocess.run(
+        [sys.executable, "-c", blocked + code],
+        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    return f"{answer.stdout}{answer.stderr}"
+
+
+class TestWithoutExtension:
+    @pytest.mark.parametrize("words", [["--help"], ["php-server", "--help"], ["version", "--help"]])
+    def test_help_works(self, words: list[str]) -> None:
+        output = python(f"from howdah.cli.main import main\nmain({words!r})")
+        assert "usage: howdah" in output
+        assert "Traceback" not in output
+
+    @pytest.mark.parametrize("words", [["php-server"], ["php-cli", "-v"], ["version"]])
+    def test_commands_say_what_is_missing(self, words: list[str]) -> None:
+        output = python(f"from howdah.cli.main import main\nprint('code', main({words!r}))")
+        assert "make setup" in output
+        assert "code 1" in output
+        assert "Traceback" not in output
+
+    def test_import_of_the_package_is_light(self) -> None:
+        code = (
+            "import howdah\n"
+            "heavy = {'asyncio', 'granian', 'uvloop', 'howdah.engine.native', 'howdah.web.asgi'} & set(sys.modules)\n"
+            "print(heavy or 'light', howdah.__version__, sorted(set(howdah.__all__) - set(dir(howdah))))\n"
+            "howdah.RuntimeConfig(); howdah.PHPServer; howdah.HowdahError\n"
+            "try: howdah.nothing\n"
+            "except AttributeError as error: print(error)"
+        )
+        output = python(code)
+        assert f"light {_version.__version__} []" in output
+        assert "no attribute 'nothing'" in output
+        assert "Traceback" not in output
