@@ -219,6 +219,7 @@ static PHP_MSHUTDOWN_FUNCTION(howdah)
 
 static PHP_RSHUTDOWN_FUNCTION(howdah)
 {
+    hw_locale_request_end();
     hw_timer_hide();
     return SUCCESS;
 }

@@ -110,6 +110,7 @@ int hw_thread_boot(unsigned index)
     hw_port_set_thread_name(name);
     hw_port_block_signals(NULL);
     hw_port_own_umask();
+    hw_locale_thread_begin();
     (void)ts_resource(0);
 #ifdef ZEND_TSRMLS_CACHE_UPDATE
     ZEND_TSRMLS_CACHE_UPDATE();
@@ -200,7 +201,6 @@ static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
     request->interrupt = NULL;
     hw_sapi_unbind();
     hw_env_request_end();
-    hw_locale_request_end();
     hw_request_release(request);
 }
 

@@ -11,11 +11,12 @@
 /* Every key that is set for each request. */
 #define HW_KEYS(X)                                                                                                     \
     X(REMOTE_ADDR)                                                                                                     \
-    X(REMOTE_HOST) X(REMOTE_PORT) X(REMOTE_IDENT) X(REMOTE_USER) X(DOCUMENT_ROOT) X(DOCUMENT_URI) X(SCRIPT_NAME)       \
-        X(SCRIPT_FILENAME) X(PATH_INFO) X(PATH_TRANSLATED) X(PHP_SELF) X(REQUEST_URI) X(QUERY_STRING)                  \
-            X(REQUEST_METHOD) X(REQUEST_SCHEME) X(HTTPS) X(SSL_PROTOCOL) X(SSL_CIPHER) X(SERVER_NAME) X(SERVER_PORT)   \
-                X(SERVER_PROTOCOL) X(SERVER_SOFTWARE) X(GATEWAY_INTERFACE) X(CONTENT_LENGTH) X(CONTENT_TYPE)           \
-                    X(AUTH_TYPE)
+    X(REMOTE_HOST)                                                                                                     \
+    X(REMOTE_PORT)                                                                                                     \
+    X(REMOTE_IDENT) X(REMOTE_USER) X(DOCUMENT_ROOT) X(DOCUMENT_URI) X(SCRIPT_NAME) X(SCRIPT_FILENAME) X(PATH_INFO)     \
+        X(PATH_TRANSLATED) X(PHP_SELF) X(REQUEST_URI) X(QUERY_STRING) X(REQUEST_METHOD) X(REQUEST_SCHEME) X(HTTPS)     \
+            X(SSL_PROTOCOL) X(SSL_CIPHER) X(SERVER_NAME) X(SERVER_PORT) X(SERVER_PROTOCOL) X(SERVER_SOFTWARE)          \
+                X(GATEWAY_INTERFACE) X(CONTENT_LENGTH) X(CONTENT_TYPE) X(AUTH_TYPE)
 
 typedef enum {
 #define X(name) KEY_##name,
@@ -175,7 +176,7 @@ void hw_vars_register(hw_request_t *request, zval *array)
 {
     HashTable *table = Z_ARRVAL_P(array);
     zend_hash_extend(table, (uint32_t)(KEY_COUNT + request->n_headers + 48), 0);
-    hw_env_import(table, false);
+    hw_env_import(table);
     register_cgi(request, table);
     register_headers(request, table);
     hw_env_import_prepared(table);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "hw_locale.h"
+
+#include <php.h>
+#include <ext/standard/basic_functions.h>
+
+#include <locale.h>
+#include <string.h>
+
+#include "hw_env.h"
+
+#define NAME_SIZE 256
+
+static const struct {
+    int category;
+    int mask;
+    const char *name;
+} categories[] = {
+    {LC_CTYPE, LC_CTYPE_MASK, "LC_CTYPE"},
+    {LC_NUMERIC, LC_NUMERIC_MASK, "LC_NUMERIC"},
+    {LC_TIME, LC_TIME_MASK, "LC_TIME"},
+    {LC_COLLATE, LC_COLLATE_MASK, "LC_COLLATE"},
+    {LC_MONETARY, LC_MONETARY_MASK, "LC_MONETARY"},
+    {LC_MESSAGES, LC_MESSAGES_MASK, "LC_MESSAGES"},
+};
+#define N_CATEGORIES ((int)(sizeof categories / sizeof *categories))
+
+static locale_t base;                /* written in MINIT, constant afterwards */
+static const char *base_ctype = "C"; /* name of its LC_CTYPE; written in MINIT */
+static __thread locale_t own;        /* set by a script of the running request; 0 = the base is in force */
+static __thread char names[N_CATEGORIES][NAME_SIZE]; /* what `own` is called, by category */
+
+static const char *current_name(int index)
+{
+    if (own == (locale_t)0) {
+        return index == 0 ? base_ctype : "C";
+    }
+    return names[index];
+}
+
+/* What the environment asks for (POSIX, "Environment Variables", 8.2). */
+static const char *environment_name(int index)
+{
+    const char *const variables[] = {"LC_ALL", categories[index].name, "LANG"};
+    for (int i = 0; i < 3; i++) {
+        const char *value = hw_env_get(variables[i], strlen(variables[i]));
+        if (value != NULL && *value != '\0') {
+            return value;
+        }
+    }
+    return "C";
+}
+
+static int find_category(zend_long category)
+{
+    for (int i = 0; i < N_CATEGORIES; i++) {
+        if (categories[i].category == category) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* The answer for a category; LC_ALL with different parts is written as the C library writes it. */
+static zend_string *describe(zend_long category)
+{
+    if (category != LC_ALL) {
+        int index = find_category(category);
+        return index < 0 ? NULL : zend_string_init(current_name(index), strlen(current_name(index)), 0);
+    }
+    bool same = true;
+    for (int i = 1; i < N_CATEGORIES; i++) {
+        same = same && strcmp(current_name(0), current_name(i)) == 0;
+    }
+    if (same) {
+        return zend_string_init(current_name(0), strlen(current_name(0)), 0);
+    }
+    char text[N_CATEGORIES * (NAME_SIZE + 16)];
+    size_t len = 0;
+    for (int i = 0; i < N_CATEGORIES; i++) {
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s=%s", i > 0 ? ";" : "", categories[i].name,
+                                current_name(i));
+    }
+    return zend_string_init(text, len, 0);
+}
+
+/* Changes the categories that `category` stands for; all or none. */
+static bool apply(zend_long category, const char *wanted)
+{
+    locale_t changed = duplocale(own != (locale_t)0 ? own : base);
+    char changed_names[N_CATEGORIES][NAME_SIZE];
+    if (changed == (locale_t)0) {
+        return false;
+    }
+    for (int i = 0; i < N_CATEGORIES; i++) {
+        snprintf(changed_names[i], NAME_SIZE, "%s", current_name(i));
+        if (category != LC_ALL && categories[i].category != category) {
+            continue;
+        }
+        const char *name = *wanted == '\0' ? environment_name(i) : wanted;
+        locale_t next = newlocale(categories[i].mask, name, changed);
+        if (next == (locale_t)0) {
+            freelocale(changed);
+            return false;
+        }
+        changed = next;
+        snprintf(changed_names[i], NAME_SIZE, "%s", name);
+    }
+    uselocale(changed);
+    if (own != (locale_t)0) {
+        freelocale(own);
+    }
+    own = changed;
+    memcpy(names, changed_names, sizeof names);
+    return true;
+}
+
+/* What PHP keeps about the character set, here and in pcre. */
+static void note_ctype(void)
+{
+    zend_update_current_locale();
+    if (BG(ctype_string) != NULL) {
+        zend_string_release_ex(BG(ctype_string), 0);
+        BG(ctype_string) = NULL;
+    }
+    const char *name = current_name(0);
+    if (own != (locale_t)0 && strcmp(name, "C") != 0) {
+        BG(ctype_string) = zend_string_init(name, strlen(name), 0);
+    }
+}
+
+/* One candidate. NULL when it does not work, or with an exception. */
+static zend_string *try_locale(zend_long category, zval *candidate)
+{
+    zend_string *temporary;
+    zend_string *name = zval_try_get_tmp_string(candidate, &temporary);
+    zend_string *result = NULL;
+    if (name == NULL) {
+        return NULL;
+    }
+    if (zend_string_equals_literal(name, "0")) {
+        result = describe(category);
+    } else if (ZSTR_LEN(name) >= NAME_SIZE - 1) {
+        php_error_docref(NULL, E_WARNING, "Specified locale name is too long");
+    } else if ((category == LC_ALL || find_category(category) >= 0) && apply(category, ZSTR_VAL(name))) {
+        if (category == LC_ALL || category == LC_CTYPE) {
+            note_ctype();
+        }
+        result = describe(category);
+    }
+    zend_tmp_string_release(temporary);
+    return result;
+}
+
+static ZEND_NAMED_FUNCTION(locale_setlocale)
+{
+    zend_long category;
+    zval *candidates = NULL;
+    uint32_t count = 0;
+    ZEND_PARSE_PARAMETERS_START(2, -1)
+    Z_PARAM_LONG(category)
+    Z_PARAM_VARIADIC('+', candidates, count)
+    ZEND_PARSE_PARAMETERS_END();
+    for (uint32_t i = 0; i < count; i++) {
+        zend_string *result = NULL;
+        if (Z_TYPE(candidates[i]) == IS_ARRAY) {
+            zval *element;
+            ZEND_HASH_FOREACH_VAL(Z_ARRVAL(candidates[i]), element)
+            {
+                result = try_locale(category, element);
+                if (result != NULL || EG(exception)) {
+                    break;
+                }
+            }
+            ZEND_HASH_FOREACH_END();
+        } else {
+            result = try_locale(category, &candidates[i]);
+        }
+        if (EG(exception)) {
+            RETURN_THROWS();
+        }
+        if (result != NULL) {
+            RETURN_STR(result);
+        }
+    }
+    RETURN_FALSE;
+}
+
+void hw_locale_minit(void)
+{
+    base = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    locale_t with_utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", base);
+    if (with_utf8 != (locale_t)0) {
+        base = with_utf8;
+        base_ctype = "C.UTF-8"; /* what PHP itself starts with since 8.1 */
+    }
+    zend_function *function = zend_hash_str_find_ptr(CG(function_table), "setlocale", strlen("setlocale"));
+    if (function != NULL && function->type == ZEND_INTERNAL_FUNCTION) {
+        function->internal_function.handler = locale_setlocale;
+    }
+}
+
+void hw_locale_thread_begin(void)
+{
+    if (base != (locale_t)0) {
+        uselocale(base);
+    }
+}
+
+void hw_locale_request_end(void)
+{
+    if (own == (locale_t)0) {
+        return;
+    }
+    uselocale(base);
+    freelocale(own);
+    own = (locale_t)0;
+    note_ctype();
+}
+
+void hw_locale_thread_end(void)
+{
+    uselocale(LC_GLOBAL_LOCALE);
+    if (own != (locale_t)0) { /* a bail-out skipped the end of the request */
+        freelocale(own);
+        own = (locale_t)0;
+    }
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "hw_spawn.h"
+
+#include <php.h>
+#include <zend_smart_str.h>
+
+#include <ctype.h>
+#include <string.h>
+
+#include "hw_env.h"
+
+static sigset_t original_mask; /* written by php-main before module startup */
+
+/* The functions that start programs, and their own handlers; written in MINIT. */
+typedef struct {
+    const char *name;
+    bool is_shell; /* the first argument is a shell command */
+    zif_handler original;
+} spawner_t;
+
+static spawner_t spawners[] = {
+    {"exec", true, NULL},  {"system", true, NULL}, {"passthru", true, NULL},      {"shell_exec", true, NULL},
+    {"popen", true, NULL}, {"mail", false, NULL},  {"mb_send_mail", false, NULL},
+};
+#define N_SPAWNERS (sizeof spawners / sizeof *spawners)
+
+static zend_internal_function proc_open_original; /* a copy, so that it can be called with more arguments */
+
+static void ignore_signal(int signal_number)
+{
+    (void)signal_number;
+}
+
+void hw_spawn_set_original_mask(const sigset_t *mask)
+{
+    original_mask = *mask;
+}
+
+const sigset_t *hw_spawn_original_mask(void)
+{
+    return &original_mask;
+}
+
+void hw_spawn_startup(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN) {
+        struct sigaction replacement = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
+        sigemptyset(&replacement.sa_mask);
+        sigaction(SIGPIPE, &replacement, NULL);
+    }
+}
+
+/* -- the environment ----------------------------------------------------------------------------------------------- */
+
+static bool is_shell_name(const char *name)
+{
+    if (!isalpha((unsigned char)*name) && *name != '_') {
+        return false;
+    }
+    while (isalnum((unsigned char)*name) || *name == '_') {
+        name++;
+    }
+    return *name == '\0';
+}
+
+static void add_export(const char *name, const char *value, void *data)
+{
+    smart_str *prefix = data;
+    if (!is_shell_name(name)) {
+        return; /* the shell could not hold it */
+    }
+    if (value == NULL) {
+        smart_str_appends(prefix, "unset ");
+        smart_str_appends(prefix, name);
+    } else {
+        smart_str_appends(prefix, "export ");
+        smart_str_appends(prefix, name);
+        smart_str_appends(prefix, "='");
+        for (const char *c = value; *c != '\0'; c++) {
+            if (*c == '\'') {
+                smart_str_appends(prefix, "'\\''");
+            } else {
+                smart_str_appendc(prefix, *c);
+            }
+        }
+        smart_str_appendc(prefix, '\'');
+    }
+    smart_str_appends(prefix, "; ");
+}
+
+/* Puts the exports before the shell command in argument 1. An empty command stays one: PHP refuses it. */
+static void prefix_command(zend_execute_data *execute_data)
+{
+    zval *command = ZEND_CALL_NUM_ARGS(execute_data) > 0 ? ZEND_CALL_ARG(execute_data, 1) : NULL;
+    if (command == NULL || Z_TYPE_P(command) != IS_STRING || Z_STRLEN_P(command) == 0 || !hw_env_differs()) {
+        return;
+    }
+    smart_str text = {0};
+    hw_env_each_difference(add_export, &text);
+    smart_str_append(&text, Z_STR_P(command));
+    smart_str_0(&text);
+    zval_ptr_dtor(command);
+    ZVAL_STR(command, text.s);
+}
+
+/* -- the signal mask --------------------------------------------------------------------------------------------------
+ */
+
+/* The kernel gives process-wide signals to the main thread while that does not block them, so unblocking them here
+ * for the length of a call takes none away. */
+static void call_unmasked(zif_handler handler, INTERNAL_FUNCTION_PARAMETERS)
+{
+    sigset_t own;
+    volatile bool bailed_out = false;
+    pthread_sigmask(SIG_SETMASK, &original_mask, &own);
+    zend_try
+    {
+        handler(INTERNAL_FUNCTION_PARAM_PASSTHRU);
+    }
+    zend_catch
+    {
+        bailed_out = true;
+    }
+    zend_end_try();
+    pthread_sigmask(SIG_SETMASK, &own, NULL);
+    if (bailed_out) {
+        zend_bailout();
+    }
+}
+
+static ZEND_NAMED_FUNCTION(spawn)
+{
+    const char *name = ZSTR_VAL(EX(func)->common.function_name);
+    for (size_t i = 0; i < N_SPAWNERS; i++) {
+        if (strcmp(name, spawners[i].name) == 0) {
+            if (spawners[i].is_shell) {
+                prefix_command(execute_data);
+            }
+            call_unmasked(spawners[i].original, INTERNAL_FUNCTION_PARAM_PASSTHRU);
+            return;
+        }
+    }
+}
+
+/* proc_open() takes the environment as its fifth argument; null means that of the process. */
+static void proc_open_with_environment(INTERNAL_FUNCTION_PARAMETERS)
+{
+    zval arguments[6];
+    uint32_t given = ZEND_CALL_NUM_ARGS(execute_data);
+    for (uint32_t i = 0; i < 6; i++) {
+        if (i < given) {
+            ZVAL_COPY_VALUE(&arguments[i], ZEND_CALL_ARG(execute_data, i + 1));
+        } else {
+            ZVAL_NULL(&arguments[i]);
+        }
+    }
+    array_init(&arguments[4]);
+    hw_env_all(Z_ARRVAL(arguments[4]));
+    zend_call_known_function((zend_function *)&proc_open_original, NULL, NULL, return_value, 6, arguments, NULL);
+    zval_ptr_dtor(&arguments[4]);
+}
+
+static ZEND_NAMED_FUNCTION(spawn_proc_open)
+{
+    uint32_t given = ZEND_CALL_NUM_ARGS(execute_data);
+    bool has_environment = given >= 5 && Z_TYPE_P(ZEND_CALL_ARG(execute_data, 5)) != IS_NULL;
+    bool usable = given >= 3 && given <= 6;
+    zif_handler handler =
+        usable && !has_environment && hw_env_differs() ? proc_open_with_environment : proc_open_original.handler;
+    call_unmasked(handler, INTERNAL_FUNCTION_PARAM_PASSTHRU);
+}
+
+/* -- what cannot work in a server
+ * -------------------------------------------------------------------------------------- */
+
+static ZEND_NAMED_FUNCTION(refuse_signal_function)
+{
+    php_error_docref(
+        NULL, E_WARNING,
+        "is not available under HTTP: signals and programs belong to the server process, not to a request");
+    RETURN_FALSE;
+}
+
+static const char *const refused[] = {"pcntl_signal",      "pcntl_alarm",        "pcntl_sigprocmask",
+                                      "pcntl_sigwaitinfo", "pcntl_sigtimedwait", "pcntl_exec"};
+
+static zend_internal_function *find_function(const char *name)
+{
+    zend_function *function = zend_hash_str_find_ptr(CG(function_table), name, strlen(name));
+    return function != NULL && function->type == ZEND_INTERNAL_FUNCTION ? &function->internal_function : NULL;
+}
+
+void hw_spawn_minit(void)
+{
+    for (size_t i = 0; i < N_SPAWNERS; i++) {
+        zend_internal_function *function = find_function(spawners[i].name);
+        if (function != NULL) {
+            spawners[i].original = function->handler;
+            function->handler = spawn;
+        }
+    }
+    zend_internal_function *proc_open = find_function("proc_open");
+    if (proc_open != NULL) {
+        proc_open_original = *proc_open;
+        proc_open->handler = spawn_proc_open;
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        zend_internal_function *function = find_function(refused[i]);
+        if (function != NULL) {
+            function->handler = refuse_signal_function;
+            function->fn_flags &= ~(uint32_t)ZEND_ACC_HAS_RETURN_TYPE; /* false is not in all of their types */
+        }
+    }
+}
