@@ -65,7 +65,7 @@ php: setup ## tests with PHP: integration, security, and the stub against the ex
 asan: tools ## the tests with PHP again, on a PHP and an extension built with AddressSanitizer
 	@php_config=$$($(PYTHON) tools/build_php.py --flavour asan) \
 	  && $(BIN)/python tools/install_extension.py --flavour asan --php-config "$$php_config"
-	@tools/asan_python.sh -m pytest -q -p no:randomly --timeout=300 tests/php tests/security
+	@tools/asan_python.sh -m pytest -q -p no:randomly --timeout=300 -m 'not browser and not network' tests/php tests/security
 
 stress: setup ## many parallel requests for a long time
 	@$(PYTEST) -q --timeout=900 -m stress tests/stress
