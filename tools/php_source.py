@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 
 from debian_source import DebianSource, SourceError
@@ -49,7 +50,7 @@ def obtain_tarball(
     version = max(PINNED, key=lambda text: [int(part) for part in text.split(".")])
     try:
         return fetch_pinned(version, PINNED, folder, opener or urllib.request.urlopen)
-    except (OSError, SourceError) as error:
+    except (OSError, HTTPException, SourceError) as error:
         reasons.append(str(error))
     raise SourceError("PHP's source cannot be downloaded; pass one with --tarball FILE. " + "; ".join(reasons))
 
