@@ -1,0 +1,168 @@
+"""Life of PHP threads in classic mode: replacement of unhealthy ones, soft kill, stuck ones, the life-cycle table.
+
+One runtime fits a process, so each test is a small program.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.php.harness.commands import python
+
+_STATES = Path(__file__).parents[2] / "tools" / "states.toml"
+
+_SETUP = """
+import json, os, sys, threading, time
+from howdah import Request, Runtime
+from howdah.engine.native import native
+from howdah.runtime.site import Site
+from howdah.config.model import SiteConfig
+site = Site(SiteConfig(root="."))
+def request(target, **more):
+    return Request(target=target, site=site, **more)
+def until(condition, bound_s=5):
+    deadline = time.monotonic() + bound_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.005)
+"""
+
+
+def run(source: str, *, code: int = 0, timeout_s: float = 30) -> Any:
+    """Run a program after the setup and give what it prints as JSON."""
+    result = python(_SETUP + source, timeout_s=timeout_s)
+    assert result.returncode == code, result.stderr + result.stdout
+    return json.loads(result.stdout) if result.stdout.strip() else None
+
+
+def test_a_thread_that_fails_in_request_start_up_is_replaced_and_its_client_answered() -> None:
+    seen = run("""
+runtime = Runtime(num_threads=1, php_ini={"memory_limit": "2M", "max_input_vars": "1000000"})
+runtime.start()
+form = b"&".join(b"field%d=1" % i for i in range(40000))
+head = [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"%d" % len(form))]
+statuses, threads = [], set()
+for _ in range(5):
+    statuses.append(runtime.handle(request(b"/count_post.php", method="POST", headers=head, body=form)).status)
+    statuses.append(runtime.handle(request(b"/hello.php")).status)
+    threads.add(runtime.statistics().threads[0].thread_id)
+statistics = runtime.statistics()
+print(json.dumps([statuses, len(threads), statistics.threads[0].lives, statistics.open, statistics.completed]))
+runtime.stop()
+""")
+    statuses, threads, lives, still_open, completed = seen
+    assert statuses == [500, 200] * 5
+    assert threads == 5
+    assert lives == 6
+    assert still_open == 0
+    assert completed == 10
+
+
+def test_a_killed_request_ends_at_once_and_the_next_one_is_innocent() -> None:
+    seen = run("""
+runtime = Runtime(num_threads=1)
+runtime.start()
+answers = []
+thread = threading.Thread(target=lambda: answers.append(runtime.handle(request(b"/spin.php"))))
+thread.start()
+until(lambda: native.slot_info(0)["request_id"] != 0)
+number = native.slot_info(0)["request_id"]
+refused = native.thread_kill(0, number + 1, "somebody else")
+began = time.monotonic()
+killed = native.thread_kill(0, number, "the test wants it")
+thread.join(5)
+took = time.monotonic() - began
+late = native.thread_kill(0, number, "too late")
+print(json.dumps([refused, killed, late, answers[0].status, took, runtime.handle(request(b"/hello.php")).status]))
+runtime.stop()
+""")
+    refused, killed, late, status, took, next_status = seen
+    assert (refused, killed, late) == (False, True, False)
+    assert status == 500
+    assert took < 1
+    assert next_status == 200
+
+
+def test_a_stuck_thread_bounds_the_stop_and_is_named() -> None:
+    result = python(
+        _SETUP
+        + """
+import logging
+logging.basicConfig(level=logging.INFO)
+runtime = Runtime(num_threads=2, grace_s=0.2)
+runtime.start()
+threading.Thread(target=lambda: runtime.handle(request(b"/busy_in_c.php")), daemon=True).start()
+until(lambda: any(native.slot_info(slot)["request_id"] for slot in (0, 1)))
+began = time.monotonic()
+clean = runtime.stop()
+states = sorted(native.slot_state(slot) for slot in (0, 1))
+print(json.dumps([clean, time.monotonic() - began, states]))
+sys.stdout.flush()
+os._exit(0)
+""",
+        timeout_s=30,
+    )
+    assert result.returncode == 0, result.stderr
+    clean, took, states = json.loads(result.stdout)
+    assert clean is False
+    assert took < 4
+    assert states == ["reserved", "stuck"]
+    assert "are stuck" in result.stderr
+    assert "busy_in_c.php" in result.stderr
+
+
+def test_a_runtime_can_be_started_again_after_its_stop() -> None:
+    seen = run("""
+bodies = []
+for count in (1, 3, 2):
+    runtime = Runtime(num_threads=count)
+    runtime.start()
+    bodies.append(runtime.handle(request(b"/hello.php?i=%d" % count)).body.decode())
+    assert runtime.stop()
+print(json.dumps(bodies))
+""")
+    assert seen == ["request 1", "request 3", "request 2"]
+
+
+@pytest.mark.parametrize("start", [state["name"] for state in tomllib.loads(_STATES.read_text())["state"]])
+def test_only_transitions_of_the_table_are_possible(start: str) -> None:
+    table = tomllib.loads(_STATES.read_text())
+    names = [state["name"] for state in table["state"]]
+    legal = [change["to"] for change in table["transition"] if change["from"] == start]
+    path = _path_to(table["transition"], start)
+    seen = run(f"""
+runtime = Runtime(num_threads=1, max_threads={len(names) + 1})
+runtime.start()
+allowed = []
+for slot, name in enumerate({names!r}, start=1):
+    for before, after in {path!r}:
+        assert native.slot_change(slot, before, after)
+    assert native.slot_state(slot) == {start!r}
+    if native.slot_change(slot, {start!r}, name):
+        allowed.append(name)
+        assert native.slot_state(slot) == name
+    else:
+        assert native.slot_state(slot) == {start!r}
+print(json.dumps(allowed))
+sys.stdout.flush()
+os._exit(0)
+""")
+    assert sorted(seen) == sorted(legal)
+
+
+def _path_to(transitions: list[dict[str, str]], goal: str) -> list[tuple[str, str]]:
+    """Give the shortest way from a free slot to a state, as (from, to) pairs."""
+    ways: dict[str, list[tuple[str, str]]] = {"reserved": []}
+    queue = ["reserved"]
+    while queue:
+        state = queue.pop(0)
+        for change in transitions:
+            if change["from"] == state and change["to"] not in ways:
+                ways[change["to"]] = [*ways[state], (state, change["to"])]
+                queue.append(change["to"])
+    return ways[goal]
