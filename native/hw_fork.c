@@ -6,14 +6,13 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <signal.h>
 #include <sys/prctl.h>
 #endif
 
@@ -137,26 +136,11 @@ static void close_server_side(int fd, local_end_t *ends, size_t *n_ends)
     }
 }
 
-/* The server's signal handlers would write into descriptors that parent and child share, and so stop the parent. */
-static void reset_signals(void)
-{
-    struct sigaction action;
-    for (int number = 1; number < SIGRTMIN; number++) {
-        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
-            action.sa_handler = SIG_DFL;
-            action.sa_flags = 0;
-            sigaction(number, &action, NULL);
-        }
-    }
-    pthread_sigmask(SIG_SETMASK, hw_spawn_original_mask(), NULL);
-}
-
 static void become_child(void)
 {
     local_end_t ends[MAX_LISTENERS];
     size_t n_ends = 0;
     is_child = true;
-    reset_signals();
     hw_log_set_direct(); /* the lock of the log may be held by a thread that does not exist here */
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -172,11 +156,13 @@ static ZEND_NAMED_FUNCTION(fork_and_guard)
 {
     const char *name = ZSTR_VAL(EX(func)->common.function_name);
     pid_t parent = getpid();
+    hw_spawn_guard_fork(true);
     for (size_t i = 0; i < N_NAMES; i++) {
         if (strcmp(name, names[i]) == 0) {
             originals[i](INTERNAL_FUNCTION_PARAM_PASSTHRU);
         }
     }
+    hw_spawn_guard_fork(false);
     if (getpid() != parent) {
         become_child();
     }

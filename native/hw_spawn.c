@@ -36,13 +36,55 @@ void hw_spawn_set_original_mask(const sigset_t *mask)
     original_mask = *mask;
 }
 
-const sigset_t *hw_spawn_original_mask(void)
+/* -- fork ------------------------------------------------------------------------------------------------------- */
+
+static __thread bool fork_is_guarded;
+static __thread sigset_t mask_before_fork;
+
+static void before_fork(void)
 {
-    return &original_mask;
+    if (fork_is_guarded) {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &mask_before_fork);
+    }
+}
+
+static void after_fork_in_parent(void)
+{
+    if (fork_is_guarded) {
+        pthread_sigmask(SIG_SETMASK, &mask_before_fork, NULL);
+    }
+}
+
+/* Runs in the child before anything else; only async-signal-safe calls. */
+static void after_fork_in_child(void)
+{
+    struct sigaction action;
+    if (!fork_is_guarded) {
+        return;
+    }
+    for (int number = 1; number < NSIG; number++) {
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
+            action.sa_handler = SIG_DFL;
+            action.sa_flags = 0;
+            sigaction(number, &action, NULL);
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &original_mask, NULL);
+}
+
+void hw_spawn_guard_fork(bool on)
+{
+    fork_is_guarded = on;
 }
 
 void hw_spawn_startup(void)
 {
+    static bool registered;
+    if (!registered) {
+        registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    }
     struct sigaction now;
     if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN) {
         struct sigaction replacement = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
@@ -113,6 +155,7 @@ static void call_unmasked(zif_handler handler, INTERNAL_FUNCTION_PARAMETERS)
 {
     sigset_t own;
     volatile bool bailed_out = false;
+    hw_spawn_guard_fork(true); /* proc_open() forks; the others use posix_spawn(), which only inherits the mask */
     pthread_sigmask(SIG_SETMASK, &original_mask, &own);
     zend_try
     {
@@ -124,6 +167,7 @@ static void call_unmasked(zif_handler handler, INTERNAL_FUNCTION_PARAMETERS)
     }
     zend_end_try();
     pthread_sigmask(SIG_SETMASK, &own, NULL);
+    hw_spawn_guard_fork(false);
     if (bailed_out) {
         zend_bailout();
     }

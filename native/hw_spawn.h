@@ -12,8 +12,11 @@
 /* Remembers the mask for the children. Thread: main, before module startup. Locks: none. Owns: copies. Fails: never. */
 HW_HIDDEN void hw_spawn_set_original_mask(const sigset_t *mask);
 
-/* That mask. Thread: any, after it was set. Locks: none. Owns: borrowed. Fails: never. */
-HW_HIDDEN HW_BORROWED const sigset_t *hw_spawn_original_mask(void);
+/* From here on, until it is called with false, a fork() on this thread gives a child that has no handler of the
+ * server's and the original mask. The server's handlers write into descriptors that a child shares with it: a signal
+ * that reached the child before it executes its program would stop the server (seen).
+ * Thread: php. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_spawn_guard_fork(bool on);
 
 /* Replaces an ignored SIGPIPE by a handler that does nothing: write() still answers EPIPE, but a program that is
  * executed gets the default action back, which it would not from "ignore" (POSIX, exec).
