@@ -132,7 +132,7 @@ def test_headers_send_with_a_final_status_sends_the_head_at_once(classic: Server
     assert answer.status_code == 202
     assert answer.headers["x-early"] == "yes"
     assert "x-late" not in answer.headers
-    assert answer.json() == {"result": 0, "sent": True, "again": -1}
+    assert answer.json() == {"result": 0, "sent": True, "again": 0}
 
 
 def test_what_is_flushed_arrives_before_the_script_ends(classic: Server, tmp_path: Path) -> None:
@@ -210,11 +210,11 @@ def test_handle_request_outside_a_worker_is_an_exception(classic: Server) -> Non
 
 def test_response_compression_follows_the_client_and_can_be_switched_off(own_server: ServerFactory) -> None:
     with own_server().client(headers={"accept-encoding": "gzip"}) as client:
-        answer = client.get("/download.php?bytes=100000")
+        answer = client.get("/info.php")
         assert answer.headers["content-encoding"] == "gzip"
-        assert len(answer.content) == 100_000
+        assert "phpinfo()" in answer.text
     with own_server(SCRIPTS, "--no-compress").client(headers={"accept-encoding": "gzip"}) as client:
-        assert "content-encoding" not in client.get("/download.php?bytes=100000").headers
+        assert "content-encoding" not in client.get("/info.php").headers
 
 
 def test_json_of_a_script_is_not_changed_on_its_way(classic: Server) -> None:

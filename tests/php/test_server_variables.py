@@ -126,7 +126,7 @@ def test_request_uri_is_the_target_as_the_client_wrote_it(classic: Server) -> No
     seen = variables(classic, target)
     assert seen["REQUEST_URI"] == target
     assert seen["QUERY_STRING"] == "q=%20+&&x=%00"
-    assert seen["PATH_INFO"] == "/a b/\N{SOLIDUS}/\u00c3\u00a9/\u00ff"  # the script shows bytes as Latin-1
+    assert seen["PATH_INFO"] == "/a b//\u00c3\u00a9/\u00ff"  # the script shows bytes as Latin-1
 
 
 def test_script_and_php_self_are_decoded_and_request_uri_is_not(classic: Server) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import httpx
 import pytest
 
 from tests.php.harness.parallel import fetch_parallel, run_parallel
+from tests.php.harness.raw import get
 from tests.php.harness.server import Server
 
 _DIGEST = (
@@ -57,7 +59,7 @@ def test_basic_authentication_is_parsed(classic: Server, user: str, password: st
     value = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
     seen = classic.json("/authentication.php", headers={"authorization": value})
     assert seen["PHP_AUTH_USER"] == user
-    assert seen["PHP_AUTH_PW"] == password
+    assert seen.get("PHP_AUTH_PW", "") == password  # PHP sets no empty one
     assert seen["HTTP_AUTHORIZATION"] == value
 
 
@@ -88,5 +90,5 @@ def test_digest_authentication_is_handed_over(classic: Server) -> None:
     "value", ["Basic", "Basic ", "Basic !!!!", "Basic bm9jb2xvbg==", "Bearer token", "Digest", "x" * 5000]
 )
 def test_a_broken_authorization_header_does_no_harm(classic: Server, value: str) -> None:
-    seen = classic.json("/authentication.php", headers={"authorization": value})
-    assert seen["HTTP_AUTHORIZATION"] == value.strip()
+    answer = get(classic.port, "/authentication.php", headers=(f"Authorization: {value}",))
+    assert json.loads(answer.body)["HTTP_AUTHORIZATION"] == value.strip()

@@ -1,12 +1,14 @@
 <?php
 // Ways to end badly.
-register_shutdown_function(function () { echo ' [shutdown function ran]'; });
+register_shutdown_function(function () { file_put_contents($_GET['trace'] ?? '/dev/null', 'shutdown;', FILE_APPEND); });
 class Destructed
 {
-    public function __destruct() { echo ' [destructor ran]'; }
+    public function __destruct() { file_put_contents($_GET['trace'] ?? '/dev/null', 'destructor;', FILE_APPEND); }
 }
 $object = new Destructed();
-echo 'begin';
+if (!isset($_GET['quiet'])) {
+    echo 'begin';
+}
 match ($_GET['how']) {
     'undefined' => not_a_function(),
     'memory' => ini_set('memory_limit', '8M') && str_repeat('x', 64 * 1024 * 1024),

@@ -4,6 +4,5 @@ echo json_encode([
     'functions' => get_extension_funcs('frankenphp'),
     'sapi' => PHP_SAPI,
     'zts' => PHP_ZTS,
-    'id' => zend_thread_id(),
     'howdah' => array_values(array_filter(get_defined_functions()['internal'], fn ($name) => str_contains($name, 'howdah'))),
 ]);

@@ -80,6 +80,7 @@ async def _hypercorn(app: Any, port: int) -> None:
     from hypercorn.config import Config
 
     config = Config()
+    config.keep_alive_timeout = 0.5  # it keeps connections that their client has closed
     config.bind = [f"127.0.0.1:{port}"]
     event = await _stop_event()
 

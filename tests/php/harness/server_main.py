@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,20 @@ def _statistics() -> Any:
     return _runtimes[-1].statistics() if _runtimes else None
 
 
+def _pool_threads() -> int:
+    return sum(thread.name.startswith(("asyncio_", "uvloop_")) for thread in threading.enumerate())
+
+
+def _thread_names() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
+
+
 def main() -> int:
     socket_path, kind, *rest = sys.argv[1:]
     _remember_runtime()
-    serve_control(socket_path, {"statistics": _statistics})
+    serve_control(
+        socket_path, {"statistics": _statistics, "pool_threads": _pool_threads, "thread_names": _thread_names}
+    )
     if kind == "howdah":
         from howdah.cli.main import main as howdah_main
 
