@@ -23,7 +23,7 @@ from howdah_source import PROJECT, SKIP_VARIABLE, skip_value
 _INPUTS = ("pyproject.toml", "meson.options")
 _MESON_OPTIONS = {
     "release": ("-Dbuildtype=debugoptimized",),
-    "asan": ("-Dbuildtype=debug", "-Doptimization=1", "-Db_sanitize=address"),
+    "asan": ("-Dbuildtype=debug", "-Doptimization=1", "-Db_sanitize=address,undefined"),
 }
 
 
