@@ -24,6 +24,7 @@ typedef struct {
     _Atomic int64_t since_ns;       /* start of the request or of the wait; written by the slot's thread */
     _Atomic uint64_t requests;      /* requests ended in this slot, all lives; written by the slot's thread */
     _Atomic uint64_t life_requests; /* the same in this life; written by the slot's thread */
+    _Atomic uint64_t life_limit;    /* requests after which the thread leaves to be recycled, 0 = none; starter */
     _Atomic uint64_t memory_bytes;  /* PHP memory at the end of the last request; slot's thread */
     _Atomic uint64_t lives;         /* OS threads that this slot has had; slot's thread */
 

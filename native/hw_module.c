@@ -223,6 +223,23 @@ static PyObject *slot_change(PyObject *module, PyObject *args)
     return PyBool_FromLong(hw_board_change(index, (hw_state_t)from_state, (hw_state_t)to_state));
 }
 
+static PyObject *slot_limit(PyObject *module, PyObject *args)
+{
+    unsigned index;
+    unsigned long long limit;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "IK:slot_limit", &index, &limit)) {
+        return NULL;
+    }
+    hw_slot_t *slot = hw_board_slot(index);
+    if (slot == NULL) {
+        PyErr_Format(PyExc_IndexError, "there is no slot %u", index);
+        return NULL;
+    }
+    atomic_store(&slot->life_limit, limit);
+    Py_RETURN_NONE;
+}
+
 static PyObject *slot_info(PyObject *module, PyObject *argument)
 {
     unsigned index;
@@ -375,6 +392,7 @@ static PyMethodDef module_methods[] = {
     {"thread_kill", thread_kill, METH_VARARGS, NULL},
     {"slot_state", slot_state, METH_O, NULL},
     {"slot_change", slot_change, METH_VARARGS, NULL},
+    {"slot_limit", slot_limit, METH_VARARGS, NULL},
     {"slot_info", slot_info, METH_O, NULL},
     {"queue_close", queue_close, METH_NOARGS, NULL},
     {"queue_flush", queue_flush, METH_NOARGS, NULL},

@@ -37,6 +37,7 @@ hw_request_t *hw_request_new(hw_channel_t *channel, hw_site_t *site)
     request->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     request->channel = hw_channel_retain(channel);
     request->site = hw_site_retain(site);
+    atomic_init(&request->slot, -1);
     request->body_file = -1;
     request->created_ns = hw_port_now_ns();
     pthread_mutex_init(&request->lock, NULL);

@@ -57,6 +57,7 @@ typedef struct hw_request {
     _Atomic bool aborted;       /* the client left; written by the reader's side, read by the PHP thread */
     _Atomic bool response_done; /* nothing more will come for the client; PHP thread */
     _Atomic int outcome;        /* hw_outcome_t; written once, with response_done */
+    _Atomic int slot;           /* of the thread that runs it, -1 = not yet; PHP thread */
     uint64_t id;
 
     /* -- written by the builder, constant afterwards */

@@ -176,6 +176,7 @@ static void bind_request(hw_thread_t *self, hw_request_t *request, hw_slot_t *sl
     self->finished = false;
     self->event_stream = false;
     request->started_ns = hw_port_now_ns();
+    atomic_store_explicit(&request->slot, (int)self->slot, memory_order_relaxed);
     request->interrupt = (const bool *)&EG(vm_interrupt);
     snprintf(slot->current, sizeof slot->current, "%s %s", request->method.data, request->request_uri.data);
     atomic_store_explicit(&slot->since_ns, request->started_ns, memory_order_relaxed);
@@ -285,6 +286,11 @@ int hw_thread_run(unsigned index, hw_queue_t *queue)
         if (!healthy) {
             hw_board_change(index, HW_STATE_READY, HW_STATE_REBOOTING);
             return HW_EVENT_UNHEALTHY;
+        }
+        uint64_t limit = atomic_load_explicit(&slot->life_limit, memory_order_relaxed);
+        if (limit > 0 && atomic_load_explicit(&slot->life_requests, memory_order_relaxed) >= limit) {
+            hw_board_change(index, HW_STATE_READY, HW_STATE_REBOOTING);
+            return HW_EVENT_RECYCLE;
         }
     }
 }

@@ -7,6 +7,7 @@
 #include "hw_build.h"
 #include "hw_channel.h"
 #include "hw_engine.h"
+#include "hw_port.h"
 #include "hw_request.h"
 
 typedef struct {
@@ -402,6 +403,12 @@ static PyObject *request_outcome(PyObject *object, void *unused)
     return PyLong_FromLong(atomic_load(&REQUEST(object)->outcome));
 }
 
+static PyObject *request_slot(PyObject *object, void *unused)
+{
+    (void)unused;
+    return PyLong_FromLong(atomic_load(&REQUEST(object)->slot));
+}
+
 static PyObject *request_aborted(PyObject *object, void *unused)
 {
     (void)unused;
@@ -430,11 +437,19 @@ static PyObject *request_times(PyObject *object, void *unused)
 {
     (void)unused;
     hw_request_t *request = REQUEST(object);
-    double queued = request->started_ns > 0 ? (double)(request->started_ns - request->created_ns) / 1e9 : 0.0;
-    double running = request->ended_ns > 0 && request->started_ns > 0
-                         ? (double)(request->ended_ns - request->started_ns) / 1e9
-                         : 0.0;
+    int64_t now = hw_port_now_ns();
+    int64_t started = request->started_ns > 0 ? request->started_ns : now;
+    int64_t ended = request->ended_ns > 0 ? request->ended_ns : now;
+    double queued = (double)(started - request->created_ns) / 1e9;
+    double running = request->started_ns > 0 ? (double)(ended - started) / 1e9 : 0.0;
     return Py_BuildValue("(dd)", queued, running);
+}
+
+static PyObject *request_label(PyObject *object, void *unused)
+{
+    (void)unused;
+    hw_request_t *request = REQUEST(object);
+    return PyUnicode_FromFormat("%s %s", request->method.data, request->request_uri.data);
 }
 
 static PyObject *request_spooled(PyObject *object, void *unused)
@@ -472,10 +487,12 @@ static PyGetSetDef request_getset[] = {
     {"id", request_id, NULL, "Number of the request in this process, from 1.", NULL},
     {"state", request_state, NULL, "new, queued, running or done.", NULL},
     {"outcome", request_outcome, NULL, "0 while open, else COMPLETED, REJECTED or ABORTED.", NULL},
+    {"slot", request_slot, NULL, "Slot of the thread that runs it, -1 before.", NULL},
     {"aborted", request_aborted, NULL, "The client left.", NULL},
     {"finished_early", request_finished_early, NULL, "The response is complete, the script still runs.", NULL},
     {"complete", request_complete, NULL, "Everything that the script wrote was handed over.", NULL},
-    {"times_s", request_times, NULL, "Seconds in the queue and in PHP.", NULL},
+    {"times_s", request_times, NULL, "Seconds in the queue and in PHP, so far.", NULL},
+    {"label", request_label, NULL, "Method and URI.", NULL},
     {"spooled_bytes", request_spooled, NULL, "Bytes of the response that went through the spool file.", NULL},
     {"fed_bytes", request_fed, NULL, "Bytes of a streamed body that PHP has not read.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -136,8 +136,7 @@ def test_only_transitions_of_the_table_are_possible(start: str) -> None:
     legal = [change["to"] for change in table["transition"] if change["from"] == start]
     path = _path_to(table["transition"], start)
     seen = run(f"""
-runtime = Runtime(num_threads=1, max_threads={len(names) + 1})
-runtime.start()
+native.start(b"", (), {len(names) + 1}, 1, b"/", 0)
 allowed = []
 for slot, name in enumerate({names!r}, start=1):
     for before, after in {path!r}:
@@ -166,3 +165,84 @@ def _path_to(transitions: list[dict[str, str]], goal: str) -> list[tuple[str, st
                 ways[change["to"]] = [*ways[state], (state, change["to"])]
                 queue.append(change["to"])
     return ways[goal]
+
+
+def test_max_requests_is_a_hard_bound_and_no_request_notices() -> None:
+    seen = run("""
+from concurrent.futures import ThreadPoolExecutor
+import logging
+class Records(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+    def emit(self, record):
+        self.texts.append(record.getMessage())
+records = Records()
+logging.getLogger("howdah.runtime").addHandler(records)
+logging.getLogger("howdah.runtime").setLevel(logging.DEBUG)
+runtime = Runtime(num_threads=3, max_requests=5)
+runtime.start()
+most = 0
+def one(number):
+    answer = runtime.handle(request(b"/hello.php?i=%d" % number))
+    return answer.status, answer.body == b"request %d" % number
+with ThreadPoolExecutor(20) as pool:
+    answers = list(pool.map(one, range(200)))
+statistics = runtime.statistics()
+restarts = sum("max requests reached, restarting thread" in text for text in records.texts)
+print(json.dumps([
+    all(answer == (200, True) for answer in answers),
+    sum(thread.lives for thread in statistics.threads),
+    max(thread.life_requests for thread in statistics.threads),
+    restarts, statistics.open]))
+assert runtime.stop()
+""")
+    right, lives, longest, restarts, still_open = seen
+    assert right
+    assert lives >= 200 / 5
+    assert longest <= 5
+    assert restarts >= 200 // 5 - 3
+    assert still_open == 0
+
+
+def test_with_one_thread_requests_wait_for_the_recycle() -> None:
+    seen = run("""
+from concurrent.futures import ThreadPoolExecutor
+runtime = Runtime(num_threads=1, max_requests=1)
+runtime.start()
+ids = set()
+with ThreadPoolExecutor(8) as pool:
+    statuses = list(pool.map(lambda number: runtime.handle(request(b"/hello.php")).status, range(50)))
+print(json.dumps([statuses, runtime.statistics().threads[0].lives]))
+assert runtime.stop()
+""")
+    statuses, lives = seen
+    assert statuses == [200] * 50
+    assert lives >= 50
+
+
+def test_request_timeout_ends_a_script_and_frees_its_thread() -> None:
+    seen = run("""
+runtime = Runtime(num_threads=1, request_timeout_s=0.3, php_ini={"max_execution_time": "0"})
+runtime.start()
+began = time.monotonic()
+status = runtime.handle(request(b"/spin.php")).status
+print(json.dumps([status, time.monotonic() - began, runtime.handle(request(b"/hello.php")).status]))
+assert runtime.stop()
+""")
+    status, took, next_status = seen
+    assert (status, next_status) == (500, 200)
+    assert 0.3 <= took < 1.3
+
+
+@pytest.mark.parametrize("setting", ["max_threads=64", "workers=(WorkerConfig('worker.php'),)"])
+def test_a_setting_whose_feature_is_missing_is_refused(setting: str) -> None:
+    seen = run(f"""
+from howdah.config.model import WorkerConfig
+from howdah.errors import ConfigError
+try:
+    Runtime(num_threads=2, {setting})
+except ConfigError as error:
+    print(json.dumps(str(error)))
+""")
+    assert "yet" in seen

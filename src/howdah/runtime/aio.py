@@ -23,6 +23,7 @@ from howdah.errors import (
     WaitTimeout,
 )
 from howdah.runtime.ledger import Ledger
+from howdah.runtime.limits import TimeLimits
 
 if TYPE_CHECKING:
     from howdah.runtime.runtime import Runtime
@@ -183,6 +184,7 @@ class Exchange:
     def _end(self, outcome: int) -> None:
         if not self.ended:
             self._dispatcher.ledger.ended(outcome)
+            self._dispatcher.limits.report(self.request)
             self._leave()
 
     def _leave(self) -> None:
@@ -196,6 +198,7 @@ class LoopDispatcher:
 
     Attributes:
         ledger: the request balance of this loop.
+        limits: of the runtime.
         tick: number of sweeps.
     """
 
@@ -211,6 +214,7 @@ class LoopDispatcher:
         self.tick = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._max_wait_s = runtime.config.max_wait_time_s
+        self.limits = TimeLimits(runtime.config)
         loop.add_reader(self._channel.fileno(), self._on_ready)
 
     def accept(self) -> None:
@@ -327,7 +331,11 @@ class LoopDispatcher:
             exchange.notice_slow()
         if self._waiting:
             self._reject_overdue(now)
-        if self._open or self._waiting:
+        has_timeout = self.limits.timeout_s > 0
+        if has_timeout:
+            for exchange in self._slow.values():
+                self.limits.enforce(exchange.request)
+        if self._open or self._waiting or (has_timeout and self._slow):
             self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
 
     def _reject_overdue(self, now: float) -> None:

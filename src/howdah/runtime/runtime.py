@@ -77,6 +77,7 @@ class Runtime:
                     f"Runtime has no setting {name!r}; there are: {', '.join(sorted(known))}", directive=name
                 )
         self.config = dataclasses.replace(config or RuntimeConfig(), **fields)
+        _refuse_what_is_missing(self.config)
         self._lock = threading.Lock()  # guards start and stop against each other
         self._state = "new"  # under the lock; read anywhere
         self._pid = 0
@@ -127,7 +128,7 @@ class Runtime:
             native.start(
                 lines.encode(),
                 defaults,
-                max(count, self.config.max_threads or 0),
+                count,
                 self.config.max_queue,
                 os.fsencode(spool),
                 level,
@@ -139,7 +140,7 @@ class Runtime:
         self._pump = LogPump()
         self._pump.start()
         self._sync = SyncDispatcher(self)
-        self._threads = [PhpThread(slot) for slot in range(count)]
+        self._threads = [PhpThread(slot, self.config.max_requests) for slot in range(count)]
         for thread in self._threads:
             thread.start()
         late = wait_states(range(count), _READY, _BOOT_TIMEOUT_S)
@@ -348,6 +349,14 @@ class Runtime:
         if self._sync is not None:
             ledgers.append(self._sync.ledger)
         return collect(self._state, len(self._threads), ledgers)
+
+
+def _refuse_what_is_missing(config: RuntimeConfig) -> None:
+    """Say so instead of ignoring a setting whose feature does not exist yet."""
+    if config.workers:
+        raise ConfigError("worker scripts cannot be run yet: leave `workers` out", directive="workers")
+    if config.max_threads is not None and config.max_threads != thread_count(config):
+        raise ConfigError("threads are not scaled yet: leave `max_threads` out", directive="max_threads")
 
 
 def _site_key(config: SiteConfig) -> SiteConfig | str:

@@ -11,13 +11,14 @@ from howdah.engine import native as engine
 from howdah.engine.native import DONE, HEADERS, INTERIM, MORE, PUSH_FULL, PUSH_OK
 from howdah.errors import Draining, EngineStateError, QueueFull, RequestRejected, WaitTimeout
 from howdah.runtime.ledger import Ledger
+from howdah.runtime.limits import TimeLimits
 from howdah.runtime.request import Response
 
 if TYPE_CHECKING:
     from howdah.runtime.runtime import Runtime
 
 _PIECE_BYTES = 1024 * 1024
-_POLL_MS = 200
+_POLL_MS = 50
 
 
 class SyncDispatcher:
@@ -33,6 +34,7 @@ class SyncDispatcher:
     def __init__(self, runtime: Runtime) -> None:
         self.ledger = Ledger()
         self._max_wait_s = runtime.config.max_wait_time_s
+        self._limits = TimeLimits(runtime.config)
         self._lock = threading.Lock()
         self._channels: list[engine.Channel] = []  # under the lock
 
@@ -104,6 +106,7 @@ class SyncDispatcher:
         status, headers = 200, response.headers
         while True:
             if not poller.poll(_POLL_MS):
+                self._limits.enforce(request)
                 if deadline is not None and time.monotonic() > deadline and request.cancel():
                     raise WaitTimeout(f"no PHP thread was free for {self._max_wait_s:g} s")
                 continue
@@ -120,4 +123,5 @@ class SyncDispatcher:
             if flags & DONE:
                 if request.outcome == engine.REJECTED:
                     raise Draining("the runtime stopped before the script ran")
+                self._limits.report(request)
                 return Response(status, headers, b"".join(pieces), response.interim)

@@ -1,12 +1,13 @@
 """A PHP thread as Python sees it: a daemon thread whose body is one call into C.
 
-C returns only when something must be decided: the queue was closed, or PHP failed where a thread
-cannot go on. What follows is decided here.
+C returns only when something must be decided: the queue was closed, the thread has served its
+``max_requests``, or PHP failed where a thread cannot go on. What follows is decided here.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import threading
 
 from howdah.engine.native import EVENT_RECYCLE, EVENT_UNHEALTHY, native
@@ -19,10 +20,17 @@ class PhpThread:
     """One slot and the OS threads that live in it, one after the other.
 
     `start` is called by the runtime, everything else happens on the slot's own thread.
+
+    Args:
+        slot: number of the slot.
+        max_requests: requests after which a fresh OS thread takes the slot, 0 = never. A slot's first life is
+            shorter by chance, at most by half, so that threads that started together do not end together.
     """
 
-    def __init__(self, slot: int) -> None:
+    def __init__(self, slot: int, max_requests: int = 0) -> None:
         self.slot = slot
+        self._max_requests = max_requests
+        self._is_first_life = True
         self._stopping = False  # written by the runtime before it closes the queue, read by the slot's thread
 
     def start(self) -> None:
@@ -35,6 +43,11 @@ class PhpThread:
         self._stopping = True
 
     def _spawn(self) -> None:
+        limit = self._max_requests
+        if limit and self._is_first_life:
+            self._is_first_life = False
+            limit = random.randint((limit + 1) // 2, limit)
+        native.slot_limit(self.slot, limit)
         thread = threading.Thread(target=self._body, name=f"php-{self.slot}", daemon=True)
         try:
             thread.start()
@@ -49,6 +62,10 @@ class PhpThread:
         event = native.thread_run(slot)
         native.thread_free(slot)
         if event in {EVENT_UNHEALTHY, EVENT_RECYCLE}:
+            if event == EVENT_RECYCLE:
+                _log.debug(
+                    "max requests reached, restarting thread thread=%d max_requests=%d", slot, self._max_requests
+                )
             change(slot, "rebooting", "reboot ready")
             if self._stopping:
                 change(slot, "reboot ready", "done")
