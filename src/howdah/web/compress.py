@@ -118,6 +118,11 @@ class Compress:
         await self._app(scope, receive, send)
 
 
+@lru_cache(256)
+def _shrinks(media_type: bytes) -> bool:
+    return is_compressible(media_type) and not media_type.startswith(b"text/event-stream")
+
+
 class _Head(NamedTuple):
     """What the headers of a response say about encoding it."""
 
@@ -130,7 +135,7 @@ def _read_head(start: Message) -> _Head:
     length_bytes = -1
     for name, value in start.get("headers", ()):
         if name == b"content-type":
-            compressible = is_compressible(value) and not value.startswith(b"text/event-stream")
+            compressible = _shrinks(value)
         elif name == b"content-length":
             length_bytes = int(value) if value.isdigit() else -1
         elif name in {b"content-encoding", b"content-range"} or (

@@ -55,34 +55,37 @@ async def respond(exchange: Exchange, scope: Scope, send: Send) -> None:
             await _send_early_hints(headers or [], scope, send)
         flags, status, headers, body = await exchange.next()
     if flags & _HEADERS_AND_DONE == _HEADERS_AND_DONE:
-        await _send_whole(scope, status, headers, body, send)
+        prepared, body, is_whole = _whole(scope, status, headers or [], body)
+        await send({"type": "http.response.start", "status": status, "headers": prepared})
+        await send({"type": "http.response.body", "body": body, "more_body": not is_whole})
     else:
         await _stream(exchange, scope, status, headers, body, flags, send)
 
 
-async def _send_whole(scope: Scope, status: int, headers: list[Header] | None, body: bytes, send: Send) -> None:
-    """Send a response whose body is there, with its length."""
-    prepared, announced = prepare_headers(headers or [])
+def _whole(scope: Scope, status: int, headers: list[Header], body: bytes) -> tuple[list[Header], bytes, bool]:
+    """Prepare a response whose body is there: give it its length, or take away what is too much.
+
+    Returns:
+        Headers, body, and False when the body is shorter than the script announced.
+    """
+    prepared, announced = prepare_headers(headers)
     if scope["method"] == "HEAD":
-        body = b""
         if announced >= 0:
             prepared.append((_LENGTH, b"%d" % announced))
-    elif status in {204, 304}:
-        body = b""
-    else:
-        length = len(body)
-        if announced > length:
-            _log_short(scope, announced, length)
-            prepared.append((_LENGTH, b"%d" % announced))
-            await send({"type": "http.response.start", "status": status, "headers": prepared})
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            return  # cuts the connection: the client must not take this for the whole
-        if 0 <= announced < length:
-            _log_long(scope, announced)
-            body = body[:announced]
-        prepared.append((_LENGTH, b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": prepared})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+        return prepared, b"", True
+    if status in {204, 304}:
+        return prepared, b"", True
+    length = len(body)
+    if announced < 0:
+        announced = length
+    elif announced > length:
+        _log_short(scope, announced, length)
+    elif announced < length:
+        _log_long(scope, announced)
+        body = body[:announced]
+    prepared.append((_LENGTH, b"%d" % announced))
+    # Without its end a server cuts the connection: the client must not take this for the whole.
+    return prepared, body, announced <= length
 
 
 def prepare_headers(headers: list[Header]) -> tuple[list[Header], int]:
