@@ -17,7 +17,15 @@ typedef enum {
 } hw_state_t;
 
 static const char *const hw_state_names[HW_STATE_COUNT] = {
-    "reserved", "boot requested", "booting", "ready", "rebooting", "reboot ready", "shutting down", "stuck", "done",
+    "reserved",
+    "boot requested",
+    "booting",
+    "ready",
+    "rebooting",
+    "reboot ready",
+    "shutting down",
+    "stuck",
+    "done",
 };
 
 /* One bit per legal successor. */
