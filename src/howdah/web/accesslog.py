@@ -72,7 +72,7 @@ class _Line:
         client = scope.get("client")
         _log.info(
             'remote=%s method=%s uri="%s" status=%d bytes=%d ms=%.1f%s',
-            client[0] if client and client[0] else "-",
+            client[0].removeprefix("::ffff:") if client and client[0] else "-",
             escape(scope["method"]),
             escape(_uri(scope)),
             self.status,

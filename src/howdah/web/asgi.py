@@ -133,6 +133,8 @@ class PHPApp:
             headers, host, length = _read_headers(scope)
             body = await self._receive(length, receive) if length else b""
             address, port = scope.get("client") or _NO_CLIENT
+            if address[:7] == "::ffff:":  # IPv4 through a socket for both families
+                address = address[7:]
             request = dispatcher.request(
                 self._site,
                 target,

@@ -34,6 +34,8 @@ _LENGTH = b"content-length"
 _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
+# Reasons of refusals that leave the server at an unknown place of the request's body.
+_BODY_UNREAD = frozenset({"body_timeout", "body_too_large", "invalid_path", "invalid_request", "spool_full"})
 _SPECIAL = _HOP_BY_HOP | {_LENGTH, b"server"}
 
 Header = tuple[bytes, bytes]
@@ -183,8 +185,7 @@ async def refuse(error: RequestRejected | ScriptNotFound, scope: Scope, send: Se
         detail = "nothing answers at this address"
     else:
         detail = str(error) or "the request was refused"
-        # The server stands at an unknown place of the request's body.
-        if error.status in {400, 408, 413} and scope.get("http_version", "1.1").startswith("1"):
+        if error.reason in _BODY_UNREAD and scope.get("http_version", "1.1").startswith("1"):
             extra.append((b"connection", b"close"))
     await send_text(error.status, detail, extra, scope, send)
 
