@@ -24,6 +24,8 @@ Sample = dict[str, float]
 BODY_BYTES = 100 * load.MIB
 # The peer without what Howdah does too, receiving a body before PHP gets it: for information.
 UNBUFFERED = f"{Peer.name}, body not buffered"
+# The peer with one nginx process, as two get uneven shares of the connections: for information.
+ONE_WORKER = f"{Peer.name}, one nginx worker"
 _HERE = Path(__file__).resolve().parent
 _SCRIPTS = _HERE / "php"
 
@@ -52,7 +54,8 @@ class Bench:
         self.port += 1  # a port per start: no waiting for the last one to be free again
         if side == Howdah.name:
             return Howdah(root, self.folder, self.port, threads)
-        return Peer(root, self.folder, self.port, children, buffered=side == Peer.name)
+        tuning = {"buffering": "off"} if side == UNBUFFERED else {"workers": "1"} if side == ONE_WORKER else {}
+        return Peer(root, self.folder, self.port, children, tuning)
 
     def alternate(
         self, target: str, rounds: int | None = None, extra: tuple[str, ...] = ()
@@ -74,7 +77,8 @@ class Bench:
 
 def trivial(bench: Bench) -> None:
     """A script of 13 bytes, 32 connections."""
-    for side, keep in bench.alternate("trivial"):
+    extra = (ONE_WORKER,) if Peer.name in bench.sides else ()
+    for side, keep in bench.alternate("trivial", extra=extra):
         with bench.server(side, _SCRIPTS, threads=4) as server:
             if load.fetch(server.port, "/hello.php") != b"Hello, world!":
                 raise BenchError(f"{side} answers something else than hello.php does")

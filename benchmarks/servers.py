@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Protocol, Self
 import processes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 HERE = Path(__file__).resolve().parent
 HOWDAH = Path(sys.executable).with_name("howdah")
 PEER_PACKAGES = ("nginx-light", "php8.2-fpm", "php8.2-mbstring", "php8.2-xml", "php8.2-gd", "php8.2-intl", "wrk")
 _PEER_EXTENSIONS = ("mbstring", "xml", "dom", "simplexml", "gd", "intl", "ctype", "iconv", "fileinfo", "tokenizer")
+_TUNING = {"buffering": "on", "workers": "2"}
 _NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 _FPM = shutil.which("php-fpm8.2", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -135,20 +137,28 @@ class Howdah(_Base):
 
 
 class Peer(_Base):
-    """Debian's nginx and PHP-FPM with our own configuration on a port of our own."""
+    """Debian's nginx and PHP-FPM with our own configuration on a port of our own.
+
+    Args:
+        root: document root.
+        folder: where configuration, socket and logs go.
+        port: port of nginx.
+        children: PHP-FPM's processes.
+        tuning: values for nginx's configuration that differ from `_TUNING`.
+    """
 
     name = "nginx+fpm"
 
-    def __init__(self, root: Path, folder: Path, port: int, children: int, *, buffered: bool = True) -> None:
+    def __init__(self, root: Path, folder: Path, port: int, children: int, tuning: Mapping[str, str]) -> None:
         super().__init__(root, folder, port)
         self._children = children
-        self._buffering = "on" if buffered else "off"
+        self._tuning = {**_TUNING, **tuning}
 
     def __enter__(self) -> Self:
         require_peer()
         is_root = os.geteuid() == 0
         values = {"folder": str(self._folder), "root": str(self._root), "port": str(self.port)}
-        nginx = self._fill("nginx.conf", user="user root;" if is_root else "", buffering=self._buffering, **values)
+        nginx = self._fill("nginx.conf", user="user root;" if is_root else "", **self._tuning, **values)
         fpm = self._fill(
             "php-fpm.conf", user="user = root\ngroup = root" if is_root else "", children=str(self._children), **values
         )
