@@ -142,6 +142,13 @@ void hw_env_all(HashTable *target)
     ZEND_HASH_FOREACH_END();
 }
 
+void hw_env_each_original(void (*visit)(const char *name, const char *value, void *data), void *data)
+{
+    for (size_t i = 0; i < n_snapshot; i++) {
+        visit(snapshot[i].name, snapshot[i].value, data);
+    }
+}
+
 bool hw_env_differs(void)
 {
     return n_site_layer > 0 || n_request_layer > 0 || putenv_layer != NULL;

@@ -38,6 +38,10 @@ HW_HIDDEN void hw_env_import_prepared(HashTable *target);
 /* Fills an array with everything that getenv() knows. Thread: php. Locks: none. Owns: copies. Fails: never. */
 HW_HIDDEN void hw_env_all(HashTable *target);
 
+/* Visits every variable of the process at its start, whatever the layers above say.
+ * Thread: php. Locks: none. Owns: borrowed in the call. Fails: never. */
+HW_HIDDEN void hw_env_each_original(void (*visit)(const char *name, const char *value, void *data), void *data);
+
 /* Whether a program started now must be given an environment of its own, and each variable that it must be given;
  * a NULL value means that the variable is unset.
  * Thread: php. Locks: none. Owns: borrowed in the call. Fails: never. */

@@ -90,7 +90,14 @@ static bool is_wakeup(int fd)
         return false;
     }
     target[len] = '\0';
-    return strncmp(target, "anon_inode:", 11) == 0;
+    static const char *const kinds[] = {"anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:[timerfd]",
+                                        "anon_inode:[signalfd]", "anon_inode:[io_uring]"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(target, kinds[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 typedef void (*visit_t)(int fd, local_end_t *ends, size_t *n_ends);
@@ -136,7 +143,7 @@ static void close_server_side(int fd, local_end_t *ends, size_t *n_ends)
     }
 }
 
-static void become_child(void)
+static void become_child(pid_t parent)
 {
     local_end_t ends[MAX_LISTENERS];
     size_t n_ends = 0;
@@ -144,6 +151,9 @@ static void become_child(void)
     hw_log_set_direct(); /* the lock of the log may be held by a thread that does not exist here */
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(1); /* the server ended before it was asked to take this process along */
+    }
 #endif
     each_descriptor(close_listener, ends, &n_ends);
     each_descriptor(close_server_side, ends, &n_ends);
@@ -164,7 +174,7 @@ static ZEND_NAMED_FUNCTION(fork_and_guard)
     }
     hw_spawn_guard_fork(false);
     if (getpid() != parent) {
-        become_child();
+        become_child(parent);
     }
 }
 

@@ -22,6 +22,14 @@ static const struct {
     {LC_COLLATE, LC_COLLATE_MASK, "LC_COLLATE"},
     {LC_MONETARY, LC_MONETARY_MASK, "LC_MONETARY"},
     {LC_MESSAGES, LC_MESSAGES_MASK, "LC_MESSAGES"},
+#ifdef LC_IDENTIFICATION_MASK /* glibc has more, and names all of them in an answer for LC_ALL */
+    {LC_PAPER, LC_PAPER_MASK, "LC_PAPER"},
+    {LC_NAME, LC_NAME_MASK, "LC_NAME"},
+    {LC_ADDRESS, LC_ADDRESS_MASK, "LC_ADDRESS"},
+    {LC_TELEPHONE, LC_TELEPHONE_MASK, "LC_TELEPHONE"},
+    {LC_MEASUREMENT, LC_MEASUREMENT_MASK, "LC_MEASUREMENT"},
+    {LC_IDENTIFICATION, LC_IDENTIFICATION_MASK, "LC_IDENTIFICATION"},
+#endif
 };
 #define N_CATEGORIES ((int)(sizeof categories / sizeof *categories))
 
@@ -84,6 +92,35 @@ static zend_string *describe(zend_long category)
     return zend_string_init(text, len, 0);
 }
 
+/* What `wanted` asks for in one category: itself, the environment's choice when it is empty, or its part of what
+ * describe() has written ("LC_CTYPE=a;LC_NUMERIC=b"), so that a script can go back to what it found. False when such
+ * a list lacks the category or gives a name that is too long. */
+static bool part_of(const char *wanted, int index, char name[NAME_SIZE])
+{
+    const char *part = *wanted == '\0' ? environment_name(index) : wanted;
+    size_t len = strlen(part);
+    if (strchr(part, ';') != NULL) {
+        size_t key_len = strlen(categories[index].name);
+        while (strncmp(part, categories[index].name, key_len) != 0 || part[key_len] != '=') {
+            part = strchr(part, ';');
+            if (part == NULL) {
+                return false;
+            }
+            part++;
+        }
+        part += key_len + 1;
+        len = strcspn(part, ";");
+    }
+    if (len >= NAME_SIZE) {
+        return false;
+    }
+    snprintf(name, NAME_SIZE, "%.*s", (int)len, part);
+    if (strcmp(name, "POSIX") == 0) {
+        strcpy(name, "C"); /* so the C library calls it */
+    }
+    return true;
+}
+
 /* Changes the categories that `category` stands for; all or none. */
 static bool apply(zend_long category, const char *wanted)
 {
@@ -97,14 +134,15 @@ static bool apply(zend_long category, const char *wanted)
         if (category != LC_ALL && categories[i].category != category) {
             continue;
         }
-        const char *name = *wanted == '\0' ? environment_name(i) : wanted;
-        locale_t next = newlocale(categories[i].mask, name, changed);
+        locale_t next = (locale_t)0;
+        if (part_of(wanted, i, changed_names[i])) {
+            next = newlocale(categories[i].mask, changed_names[i], changed);
+        }
         if (next == (locale_t)0) {
             freelocale(changed);
             return false;
         }
         changed = next;
-        snprintf(changed_names[i], NAME_SIZE, "%s", name);
     }
     uselocale(changed);
     if (own != (locale_t)0) {
@@ -140,7 +178,7 @@ static zend_string *try_locale(zend_long category, zval *candidate)
     }
     if (zend_string_equals_literal(name, "0")) {
         result = describe(category);
-    } else if (ZSTR_LEN(name) >= NAME_SIZE - 1) {
+    } else if (ZSTR_LEN(name) >= NAME_SIZE - 1 && strchr(ZSTR_VAL(name), ';') == NULL) {
         php_error_docref(NULL, E_WARNING, "Specified locale name is too long");
     } else if ((category == LC_ALL || find_category(category) >= 0) && apply(category, ZSTR_VAL(name))) {
         if (category == LC_ALL || category == LC_CTYPE) {

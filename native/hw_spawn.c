@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "hw_env.h"
+#include "hw_fork.h"
+#include "hw_port.h"
 
 static sigset_t original_mask; /* written by php-main before module startup */
 
@@ -57,7 +59,9 @@ static void after_fork_in_parent(void)
     }
 }
 
-/* Runs in the child before anything else; only async-signal-safe calls. */
+/* Runs in the child before anything else; only async-signal-safe calls. Handlers of the server would write into what
+ * parent and child share. Two stay, for a child that goes on with its script; exec() drops them anyway: that of PHP's
+ * timer, without which a time limit kills without a word, and the empty one of SIGPIPE. */
 static void after_fork_in_child(void)
 {
     struct sigaction action;
@@ -65,6 +69,9 @@ static void after_fork_in_child(void)
         return;
     }
     for (int number = 1; number < NSIG; number++) {
+        if (number == HW_TIMER_SIGNAL || number == SIGPIPE) {
+            continue;
+        }
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
             action.sa_handler = SIG_DFL;
             action.sa_flags = 0;
@@ -85,11 +92,14 @@ void hw_spawn_startup(void)
     if (!registered) {
         registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
     }
-    struct sigaction now;
-    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN) {
-        struct sigaction replacement = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
-        sigemptyset(&replacement.sa_mask);
-        sigaction(SIGPIPE, &replacement, NULL);
+    static const int ignored_by_python[] = {SIGPIPE, SIGXFSZ};
+    for (size_t i = 0; i < sizeof ignored_by_python / sizeof *ignored_by_python; i++) {
+        struct sigaction now;
+        if (sigaction(ignored_by_python[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN) {
+            struct sigaction replacement = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
+            sigemptyset(&replacement.sa_mask);
+            sigaction(ignored_by_python[i], &replacement, NULL);
+        }
     }
 }
 
@@ -187,6 +197,35 @@ static ZEND_NAMED_FUNCTION(spawn)
     }
 }
 
+static void collect(const char *name, const char *value, void *data)
+{
+    if (value == NULL) {
+        zend_hash_str_del(data, name, strlen(name));
+        return;
+    }
+    zval entry;
+    ZVAL_STR(&entry, zend_string_concat3(name, strlen(name), "=", 1, value, strlen(value)));
+    zend_hash_str_update(data, name, strlen(name), &entry);
+}
+
+/* The environment as a list of "name=value": proc_open() drops variables with an empty value from a map. */
+static void list_environment(zval *list)
+{
+    HashTable by_name;
+    zval *entry;
+    zend_hash_init(&by_name, 64, NULL, ZVAL_PTR_DTOR, 0);
+    hw_env_each_original(collect, &by_name);
+    hw_env_each_difference(collect, &by_name);
+    array_init_size(list, zend_hash_num_elements(&by_name));
+    ZEND_HASH_FOREACH_VAL(&by_name, entry)
+    {
+        Z_ADDREF_P(entry);
+        zend_hash_next_index_insert(Z_ARRVAL_P(list), entry);
+    }
+    ZEND_HASH_FOREACH_END();
+    zend_hash_destroy(&by_name);
+}
+
 /* proc_open() takes the environment as its fifth argument; null means that of the process. */
 static void proc_open_with_environment(INTERNAL_FUNCTION_PARAMETERS)
 {
@@ -199,8 +238,7 @@ static void proc_open_with_environment(INTERNAL_FUNCTION_PARAMETERS)
             ZVAL_NULL(&arguments[i]);
         }
     }
-    array_init(&arguments[4]);
-    hw_env_all(Z_ARRVAL(arguments[4]));
+    list_environment(&arguments[4]);
     zend_call_known_function((zend_function *)&proc_open_original, NULL, NULL, return_value, 6, arguments, NULL);
     zval_ptr_dtor(&arguments[4]);
 }
@@ -218,16 +256,32 @@ static ZEND_NAMED_FUNCTION(spawn_proc_open)
 /* -- what cannot work in a server
  * -------------------------------------------------------------------------------------- */
 
+static struct {
+    const char *name;
+    zif_handler original; /* written in MINIT */
+} refused[] = {
+    {"pcntl_signal", NULL},      {"pcntl_alarm", NULL},        {"pcntl_sigprocmask", NULL},
+    {"pcntl_sigwaitinfo", NULL}, {"pcntl_sigtimedwait", NULL}, {"pcntl_exec", NULL},
+};
+#define N_REFUSED (sizeof refused / sizeof *refused)
+
+/* A child of pcntl_fork() is a process of its own, so there they work. */
 static ZEND_NAMED_FUNCTION(refuse_signal_function)
 {
+    if (hw_fork_is_child()) {
+        const char *name = ZSTR_VAL(EX(func)->common.function_name);
+        for (size_t i = 0; i < N_REFUSED; i++) {
+            if (strcmp(name, refused[i].name) == 0) {
+                refused[i].original(INTERNAL_FUNCTION_PARAM_PASSTHRU);
+            }
+        }
+        return;
+    }
     php_error_docref(
         NULL, E_WARNING,
         "is not available under HTTP: signals and programs belong to the server process, not to a request");
     RETURN_FALSE;
 }
-
-static const char *const refused[] = {"pcntl_signal",      "pcntl_alarm",        "pcntl_sigprocmask",
-                                      "pcntl_sigwaitinfo", "pcntl_sigtimedwait", "pcntl_exec"};
 
 static zend_internal_function *find_function(const char *name)
 {
@@ -249,9 +303,10 @@ void hw_spawn_minit(void)
         proc_open_original = *proc_open;
         proc_open->handler = spawn_proc_open;
     }
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        zend_internal_function *function = find_function(refused[i]);
+    for (size_t i = 0; i < N_REFUSED; i++) {
+        zend_internal_function *function = find_function(refused[i].name);
         if (function != NULL) {
+            refused[i].original = function->handler;
             function->handler = refuse_signal_function;
             function->fn_flags &= ~(uint32_t)ZEND_ACC_HAS_RETURN_TYPE; /* false is not in all of their types */
         }

@@ -13,7 +13,6 @@
 
 #include "hw_board.h"
 #include "hw_env.h"
-#include "hw_fork.h"
 #include "hw_locale.h"
 #include "hw_log.h"
 #include "hw_port.h"
@@ -216,7 +215,6 @@ static void execute(hw_thread_t *self)
     zend_stream_init_filename(&file, self->request->script_filename.data);
     file.primary_script = 1;
     php_execute_script(&file);
-    hw_fork_exit_if_child(EG(exit_status));
     zend_destroy_file_handle(&file);
 }
 
