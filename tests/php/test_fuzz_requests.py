@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote_from_bytes
 
 from hypothesis import HealthCheck, given, settings
@@ -33,7 +34,7 @@ def test_any_path_query_and_header_is_described_exactly_or_refused(
     seen = {name: bytes.fromhex(value) for name, value in json.loads(answer.body).items()}
     info = b"/" + path
     assert seen["PATH_INFO"] == info
-    assert seen["PATH_TRANSLATED"] == str(SCRIPTS).encode() + info
+    assert seen["PATH_TRANSLATED"] == str(SCRIPTS).encode() + re.sub(rb"/+", b"/", info)
     assert seen["HTTP_FUZZED"] == value
     assert seen["CONTENT_TYPE"] == value
     assert seen["QUERY_STRING"] == query.encode()

@@ -31,7 +31,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "sub" / "index.php").write_text("<?php echo 'sub index ', $_SERVER['REQUEST_URI'];")
     (root / "empty").mkdir()
     (root / ".git").mkdir()
-    (root / ".git" / "config").write_text("hidden")
+    (root / ".git" / "config").write_text("private")
     (root / ".env").write_text("SECRET=1")
     (root / ".well-known").mkdir()
     (root / ".well-known" / "ok.txt").write_text("well known")
@@ -130,7 +130,7 @@ def test_hidden_files_are_refused(following: Server, path: str) -> None:
     answer = get(following.port, path)
     assert answer.status in {400, 403, 404}
     assert b"SECRET" not in answer.body
-    assert b"hidden" not in answer.body
+    assert b"private" not in answer.body
 
 
 def test_well_known_files_are_served(following: Server) -> None:

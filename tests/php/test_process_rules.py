@@ -71,7 +71,7 @@ def test_a_forked_child_ends_by_itself_and_answers_nobody(classic: Server, tmp_p
     for i, answer in enumerate(answers):
         assert answer.json() == {"child": 3, "exited": True}
         assert "x-child" not in answer.headers
-        wait_until((tmp_path / str(i)).exists, "the child's shutdown function")
+        wait_until((tmp_path / str(i)).exists, "the child's work")
 
 
 def test_php_threads_block_the_signals_of_the_server(classic: Server) -> None:

@@ -67,7 +67,7 @@ def test_a_malformed_header_is_refused_or_harmless(classic: Server, head: bytes)
         assert not any("\r" in value or "\n" in value or "\0" in value for value in values)
 
 
-@pytest.mark.parametrize("name", ["X.Dot", "X[bracket", "X'quote", "X!bang", "X~tilde", "X|pipe", "X%percent"])
+@pytest.mark.parametrize("name", ["X.Dot", "X'quote", "X!bang", "X~tilde", "X|pipe", "X%percent"])
 def test_unusual_but_legal_names_cannot_become_other_keys(classic: Server, name: str) -> None:
     seen = variables(classic, f"{name}: v")
     assert sum(1 for key, value in seen.items() if value == "v" and key.startswith("HTTP_X")) <= 1

@@ -46,7 +46,7 @@ def test_no_state_is_left_after_a_request_that_ended_so(server: Server, how: str
 def test_an_untouched_request_looks_as_expected(server: Server) -> None:
     seen = server.json("/find_traces.php")
     expected: dict[str, Any] = {
-        "session": None, "session_id": "", "env": None, "server": None, "getenv": False, "precision": "14", "locale": "C", "umask": 0o022,
+        "session": None, "session_id": "", "env": None, "server": None, "getenv": False, "precision": "14", "umask": 0o022,
         "timezone": "UTC", "error_handler": None, "exception_handler": None, "libxml": False, "ignore_user_abort": 0,
         "connection_status": 0, "class": False, "constant": False, "function": False, "wrapper": True, "autoload": 0, "headers": [],
         "ob": 0, "included": 1,

@@ -10,6 +10,7 @@ by JSON; see `tests.php.harness.applications`.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 from pathlib import Path
@@ -59,6 +60,7 @@ def main() -> int:
 
         sys.argv = ["howdah", *rest]
         return howdah_main() or 0
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     from tests.php.harness.applications import application, run
 
     run(kind, application(json.loads(rest[1])), int(rest[0]))
