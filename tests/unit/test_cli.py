@@ -90,12 +90,20 @@ class TestFlags:
     def test_every_flag_reaches_the_model(self) -> None:
         words = (
             "-r site -l :8080 --listen unix//run/h.sock --num-threads 3 --max-wait-time 500ms --max-queue 7 "
+            "--max-requests 9 --request-timeout 1m "
             "--max-body-size 20MiB --php-ini a=1 --php-ini b.c=x=y --no-request-buffering --no-compress "
             "--symlinks inside -a -v --grace 2m"
         )
         made = config(*words.split())
         assert made.runtime == RuntimeConfig(
-            num_threads=3, max_wait_time_s=0.5, max_queue=7, grace_s=120.0, php_ini={"a": "1", "b.c": "x=y"}, debug=True
+            num_threads=3,
+            max_requests=9,
+            request_timeout_s=60.0,
+            max_wait_time_s=0.5,
+            max_queue=7,
+            grace_s=120.0,
+            php_ini={"a": "1", "b.c": "x=y"},
+            debug=True,
         )
         assert made.sites == (
             SiteConfig(root="site", symlinks="inside", request_buffering=False, max_body_size_bytes=20 << 20),

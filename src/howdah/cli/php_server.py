@@ -71,6 +71,20 @@ def _add_php(parser: Parser) -> None:
     add = parser.add_argument
     add("--num-threads", type=value_of(parse_count), metavar="N", help="PHP threads (default: twice the usable cores)")
     add(
+        "--max-requests",
+        type=value_of(parse_count),
+        default=runtime.max_requests,
+        metavar="N",
+        help="requests after which a PHP thread is replaced by a fresh one; 0 never (default: 0)",
+    )
+    add(
+        "--request-timeout",
+        type=value_of(parse_duration),
+        default=runtime.request_timeout_s,
+        metavar="TIME",
+        help="longest time a script may run, by the clock on the wall; 0 is no limit (default: 0)",
+    )
+    add(
         "--max-wait-time",
         type=value_of(parse_duration),
         default=runtime.max_wait_time_s,
@@ -136,6 +150,8 @@ def make_config(options: argparse.Namespace) -> Config:
     """
     runtime = RuntimeConfig(
         num_threads=options.num_threads,
+        max_requests=options.max_requests,
+        request_timeout_s=options.request_timeout,
         max_wait_time_s=options.max_wait_time,
         max_queue=options.max_queue,
         grace_s=options.grace,
