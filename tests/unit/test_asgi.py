@@ -98,6 +98,7 @@ class TestRequest:
         runtime: Any = FakeRuntime(ready=False)
         response = ask(PHPServer(root, runtime=runtime), "GET", "/style.css")
         assert (response.status, response.body) == (200, b"p{}")
+        assert response.header("server") == b"Howdah"
         assert runtime.starts == 0
 
     def test_for_a_folder_is_redirected(self, root: Path) -> None:

@@ -35,7 +35,7 @@ from howdah.web.body import (
     spool_folder,
     wait_disconnect,
 )
-from howdah.web.response import SERVER, refuse, respond, send_text
+from howdah.web.response import SERVER, name_server, refuse, respond, send_text
 from howdah.web.routing import FileRoute, RedirectRoute, Route, ScriptRoute, route
 from howdah.web.static import Headers, send_file
 
@@ -103,7 +103,7 @@ class PHPApp:
             if type(found) is ScriptRoute:
                 await self._run(found.target, uri + b"?" + query if query else uri, scope, receive, send)
             elif type(found) is FileRoute:
-                await send_file(found, scope, receive, send)
+                await send_file(found, scope, receive, name_server(send))
             elif type(found) is RedirectRoute:
                 await _redirect(found, send)
         except (RequestRejected, ScriptNotFound) as error:

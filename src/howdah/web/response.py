@@ -14,7 +14,7 @@ from howdah.errors import RequestRejected, ScriptNotFound
 
 if TYPE_CHECKING:
     from howdah.runtime.aio import Exchange
-    from howdah.web.static import Scope, Send
+    from howdah.web.static import Message, Scope, Send
 
 _log = logging.getLogger("howdah.web")
 
@@ -173,6 +173,17 @@ def _log_long(scope: Scope, announced: int) -> None:
     _log.warning(
         "the script for %a sent more than the %d bytes it announced: the rest is dropped", scope["path"], announced
     )
+
+
+def name_server(send: Send) -> Send:
+    """Give a ``send`` that adds the Server header to responses which are not made here."""
+
+    async def send_named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], SERVER]}
+        await send(message)
+
+    return send_named
 
 
 async def refuse(error: RequestRejected | ScriptNotFound, scope: Scope, send: Send) -> None:
