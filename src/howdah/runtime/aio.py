@@ -18,6 +18,7 @@ from howdah.engine.native import ABORTED, DONE, HEADERS, INTERIM, MORE, PUSH_DEF
 from howdah.errors import (
     ClientDisconnected,
     Draining,
+    HowdahError,
     QueueFull,
     RequestRejected,
     WaitTimeout,
@@ -52,7 +53,7 @@ class Exchange:
 
     __slots__ = (
         "_dispatcher",
-        "_error",
+        "_failure",
         "_future",
         "_more",
         "_on_slow",
@@ -81,7 +82,7 @@ class Exchange:
         self._writable: asyncio.Future[None] | None = None
         self._signalled = False
         self._more = 0
-        self._error: Exception | None = None
+        self._failure: tuple[type[HowdahError], str] | None = None
 
     async def next(self) -> Piece:
         """Wait for what can be sent next.
@@ -96,8 +97,11 @@ class Exchange:
             ClientDisconnected: it was aborted before it ran.
         """
         while True:
-            if self._error is not None:
-                raise self._error
+            if self._failure is not None:
+                # Made here, because an exception that the exchange kept would keep the exchange by its traceback,
+                # and so the request's spool file open until the garbage collector comes.
+                kind, text = self._failure
+                raise kind(text)
             if self._more or self._signalled:
                 self._signalled = False
                 piece = self.request.take(PIECE_BYTES)
@@ -118,7 +122,7 @@ class Exchange:
 
     async def wait_writable(self) -> None:
         """Wait until PHP has read enough of a streamed body to be fed again, or the exchange is over."""
-        while not self.ended and self._error is None and self.request.fed_bytes >= _FED_ENOUGH_BYTES:
+        while not self.ended and self._failure is None and self.request.fed_bytes >= _FED_ENOUGH_BYTES:
             self._writable = self._dispatcher.loop.create_future()
             try:
                 await self._writable
@@ -131,7 +135,7 @@ class Exchange:
             return
         self.request.abort()
         if self.request.cancel():
-            self.fail(ClientDisconnected("the client left while the request waited"), ABORTED)
+            self.fail(ClientDisconnected, "the client left while the request waited", ABORTED)
 
     def close(self) -> None:
         """Say that nobody will call `next` again; what still runs is aborted and accounted for when it ends."""
@@ -141,11 +145,11 @@ class Exchange:
             if not self.ended:
                 self.settle()
 
-    def fail(self, error: Exception, outcome: int) -> None:
+    def fail(self, kind: type[HowdahError], text: str, outcome: int) -> None:
         """End the exchange with an error; `next` raises it."""
-        self._error = error
-        if isinstance(error, RequestRejected):
-            self._dispatcher.ledger.rejected[error.reason] += 1
+        self._failure = (kind, text)
+        if issubclass(kind, RequestRejected):
+            self._dispatcher.ledger.rejected[kind.reason] += 1
             self._leave()
         else:
             self._end(outcome)
@@ -262,19 +266,15 @@ class LoopDispatcher:
         try:
             code = request.submit(True)
         except RuntimeError as error:
-            stopped = Draining(str(error))
-            self.reject(stopped)
-            raise stopped from None
+            raise self._refuse(Draining, str(error)) from None
         if code == PUSH_DEFERRED:
             if not self._flush_is_due:
                 self._flush_is_due = True
                 self.loop.call_soon(self._flush)
+        elif code == PUSH_FULL:
+            raise self._refuse(QueueFull, "too many requests wait for PHP")
         elif code != PUSH_OK:
-            refused: RequestRejected = (
-                QueueFull("too many requests wait for PHP") if code == PUSH_FULL else Draining("the server is stopping")
-            )
-            self.reject(refused)
-            raise refused
+            raise self._refuse(Draining, "the server is stopping")
         exchange = Exchange(self, request, on_slow)
         self._open[exchange.number] = exchange
         if self._sweeper is None:
@@ -298,6 +298,11 @@ class LoopDispatcher:
         if not self.loop.is_closed():
             self.loop.remove_reader(self._channel.fileno())
         self._channel.close()
+
+    def _refuse(self, kind: type[RequestRejected], text: str) -> RequestRejected:
+        """Count a refusal and make its error; a local name for it where it is raised would be a reference cycle."""
+        self.ledger.rejected[kind.reason] += 1
+        return kind(text)
 
     def _flush(self) -> None:
         self._flush_is_due = False
@@ -344,4 +349,4 @@ class LoopDispatcher:
                 break
             del self._waiting[number]
             if exchange.request.cancel():
-                exchange.fail(WaitTimeout(f"no PHP thread was free for {self._max_wait_s:g} s"), engine.REJECTED)
+                exchange.fail(WaitTimeout, f"no PHP thread was free for {self._max_wait_s:g} s", engine.REJECTED)
