@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # so that `tests.php.harness` can be imported
     sys.path.insert(0, str(ROOT))
 
-from tests.php.harness.server import ALIVE, SCRIPTS, Server, ServerFactory, start_asgi, start_server  # noqa: E402
+from tests.php.harness.server import ALIVE, SCRIPTS, Server, ServerFactory, start_asgi, start_configured, start_server  # noqa: E402
 
 _NEEDS_PHP = tuple(str(ROOT / "tests" / name) for name in ("php", "security", "stress"))
 _MARKERS = (
@@ -95,6 +95,12 @@ def module_server() -> Iterator[ServerFactory]:
 def own_server() -> ServerFactory:
     """Start servers that live as long as one test."""
     return _lend(start_server)
+
+
+@pytest.fixture(scope="module")
+def module_configured() -> Iterator[ServerFactory]:
+    """Start servers with settings that have no flag; they live as long as a test module."""
+    yield from _keep(start_configured)
 
 
 @pytest.fixture(scope="module")

@@ -125,3 +125,43 @@ def test_every_request_beyond_the_queue_is_counted(own_server: ServerFactory, tm
         codes = [future.result() for future in futures]
     assert codes.count(200) == 1
     assert codes.count(503) == 19
+
+
+def _spool_files(server: Server) -> int:
+    return sum("(deleted)" in name and "ZendSem" not in name for name in server.descriptors())
+
+
+_UPLOAD = b"POST /hello.php HTTP/1.1\r\nHost: a\r\nContent-Length: 150000\r\n\r\n" + b"x" * 150_000
+
+
+def test_a_refused_upload_gives_its_spool_file_back(own_server: ServerFactory, tmp_path: Path) -> None:
+    server = own_server(SCRIPTS, "--num-threads", "1", "--max-queue", "0")
+    with _busy(server, tmp_path):
+        for _ in range(3):
+            with RawConnection(server.port) as connection:
+                connection.send(_UPLOAD)
+                assert connection.read_response().status == 503
+        wait_until(lambda: _spool_files(server) == 0, "the spool files to be closed", timeout_s=3)
+
+
+def test_an_upload_whose_client_leaves_the_queue_gives_its_spool_file_back(
+    own_server: ServerFactory, tmp_path: Path
+) -> None:
+    server = own_server(SCRIPTS, "--num-threads", "1")
+    with _busy(server, tmp_path):
+        for _ in range(3):
+            with RawConnection(server.port) as connection:
+                connection.send(_UPLOAD)
+                wait_until(lambda: server.queued() == 1, "the upload to wait")
+            wait_until(lambda: server.queued() == 0, "the upload to leave the queue")
+        wait_until(lambda: _spool_files(server) == 0, "the spool files to be closed", timeout_s=3)
+
+
+def test_an_upload_that_waited_too_long_gives_its_spool_file_back(own_server: ServerFactory, tmp_path: Path) -> None:
+    server = own_server(SCRIPTS, "--num-threads", "1", "--max-wait-time", "100ms")
+    with _busy(server, tmp_path):
+        for _ in range(3):
+            with RawConnection(server.port) as connection:
+                connection.send(_UPLOAD)
+                assert connection.read_response().status == 503
+        wait_until(lambda: _spool_files(server) == 0, "the spool files to be closed", timeout_s=3)

@@ -8,7 +8,6 @@ import pytest
 
 from tests.php.harness.parallel import fetch_parallel
 from tests.php.harness.server import SCRIPTS, Server, ServerFactory
-from tests.php.harness.waiting import wait_until
 
 
 def test_folder_umask_locale_timezone_and_ini_belong_to_one_request(classic: Server, tmp_path: Path) -> None:
@@ -71,7 +70,8 @@ def test_a_forked_child_ends_by_itself_and_answers_nobody(classic: Server, tmp_p
     for i, answer in enumerate(answers):
         assert answer.json() == {"child": 3, "exited": True}
         assert "x-child" not in answer.headers
-        wait_until((tmp_path / str(i)).exists, "the child's work")
+        assert (tmp_path / str(i)).read_text() == "child worked"
+        assert (tmp_path / f"{i}.end").read_text() == "child ended"
 
 
 def test_php_threads_block_the_signals_of_the_server(classic: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.php.harness.parallel import fetch_parallel
 from tests.php.harness.raw import RawConnection, get
 from tests.php.harness.server import SCRIPTS, Server, ServerFactory
+from tests.php.harness.waiting import wait_until
 
 
 def test_status_and_headers_of_the_script_arrive(classic: Server) -> None:
@@ -215,6 +217,41 @@ def test_response_compression_follows_the_client_and_can_be_switched_off(own_ser
         assert "phpinfo()" in answer.text
     with own_server(SCRIPTS, "--no-compress").client(headers={"accept-encoding": "gzip"}) as client:
         assert "content-encoding" not in client.get("/info.php").headers
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [
+        ("zstd, br, gzip", "zstd"), ("br, gzip", "br"), ("gzip", "gzip"), ("gzip;q=1, br;q=0", "gzip"), ("identity", None),
+        ("*", "zstd"), ("", None), ("gzip;q=0", None),
+    ],
+)  # fmt: skip
+def test_the_encoding_is_the_best_that_the_client_accepts(classic: Server, accepted: str, expected: str | None) -> None:
+    with RawConnection(classic.port) as connection:
+        head = f"GET /info.php HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept-Encoding: {accepted}\r\n\r\n"
+        connection.send(head.encode())
+        answer = connection.read_response()
+    assert answer.header("content-encoding") == (expected.encode() if expected else None)
+    if expected:
+        assert b"accept-encoding" in (answer.header("vary") or b"").lower()
+
+
+def _stands_still(trace: Path) -> int:
+    """Give the number in a file if it does not change for a while, else 0."""
+    before = trace.read_text() if trace.exists() else ""
+    time.sleep(0.3)
+    return int(before) if before and before == trace.read_text() else 0
+
+
+def test_a_stalled_event_stream_is_held_back_and_ends_with_its_client(classic: Server, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    with RawConnection(classic.port, receive_buffer=4096) as connection:
+        connection.send(f"GET /event_flood.php?trace={trace} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        connection.read_head()
+
+        sent = wait_until(lambda: _stands_still(trace), "the script to be held back")
+        assert sent < 16 << 20
+    wait_until(Path(f"{trace}.end").exists, "the script to end")
 
 
 def test_json_of_a_script_is_not_changed_on_its_way(classic: Server) -> None:

@@ -271,6 +271,12 @@ def start_asgi(kind: str, description: Mapping[str, Any], env: Mapping[str, str]
     return server
 
 
+def start_configured(root: Path, **server_fields: Any) -> Server:
+    """Start Howdah's own server with fields of `ServerConfig` that have no flag."""
+    port = free_port()
+    return _start(port, ["configured", str(port), str(root), json.dumps(server_fields)], None, None, root)
+
+
 def _start(
     port: int, arguments: list[str], env: Mapping[str, str] | None, cwd: Path | None, root: Path, prefix: str = ""
 ) -> Server:

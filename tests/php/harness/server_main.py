@@ -1,9 +1,10 @@
 """Run a server as a user would, with a control socket beside it.
 
     python server_main.py SOCKET howdah php-server -r DIR ...
+    python server_main.py SOCKET configured PORT ROOT SERVER-CONFIGURATION-AS-JSON
     python server_main.py SOCKET uvicorn|hypercorn|granian PORT APPLICATION-AS-JSON
 
-The first form calls the command's own entry point. In the second form the application is described
+The first form calls the command's own entry point, the second sets what has no flag. In the last form the application is described
 by JSON; see `tests.php.harness.applications`.
 """
 
@@ -49,6 +50,20 @@ def _thread_names() -> list[str]:
     return [thread.name for thread in threading.enumerate()]
 
 
+def _run_configured(port: int, root: str, server_fields: dict[str, Any]) -> int:
+    from howdah import Runtime
+    from howdah.cli.logs import configure_logging
+    from howdah.cli.php_server import make_application
+    from howdah.config.model import Config, RuntimeConfig, ServerConfig, SiteConfig
+    from howdah.serve.life import ServerProcess
+
+    configure_logging(debug=False, access_log=False)
+    server = ServerConfig(listen=(f"127.0.0.1:{port}",), **server_fields)
+    config = Config(RuntimeConfig(num_threads=2), (SiteConfig(root=root),), server)
+    runtime = Runtime(config.runtime)
+    return ServerProcess(server, runtime, lambda: make_application(config, runtime), 5.0, print).run()
+
+
 def main() -> int:
     socket_path, kind, *rest = sys.argv[1:]
     _remember_runtime()
@@ -60,6 +75,8 @@ def main() -> int:
 
         sys.argv = ["howdah", *rest]
         return howdah_main() or 0
+    if kind == "configured":
+        return _run_configured(int(rest[0]), rest[1], json.loads(rest[2]))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     from tests.php.harness.applications import application, run
 
