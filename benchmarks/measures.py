@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,8 @@ BODY_BYTES = 100 * load.MIB
 UNBUFFERED = f"{Peer.name}, body not buffered"
 # The peer with one nginx process, as two get uneven shares of the connections: for information.
 ONE_WORKER = f"{Peer.name}, one nginx worker"
+_QUIET_CORES = 0.15
+_ATTEMPTS = 6
 _HERE = Path(__file__).resolve().parent
 _SCRIPTS = _HERE / "php"
 
@@ -179,12 +182,23 @@ TARGETS: dict[str, Callable[[Bench], None]] = {
 
 
 def _pressed(server: Server, path: str, seconds: float) -> Sample:
-    """Warm up, then load once and count the CPU of all processes meanwhile."""
+    """Warm up and load; a load that other work on the machine disturbed is repeated, the quietest counts."""
     load.press(server.port, path, min(2.0, seconds))
-    before = processes.cpu_s(server.pids())
+    samples = []
+    for _ in range(_ATTEMPTS):
+        samples.append(_pressed_once(server, path, seconds))
+        if samples[-1]["others"] <= _QUIET_CORES:
+            break
+    return min(samples, key=lambda sample: sample["others"])
+
+
+def _pressed_once(server: Server, path: str, seconds: float) -> Sample:
+    """Load once and count the CPU of all server processes meanwhile."""
+    before, machine_before, client_before = processes.cpu_s(server.pids()), processes.machine_cpu_s(), _client_s()
     outcome = load.press(server.port, path, seconds)
     pids = server.pids()
     used_s = processes.cpu_s(pids) - before
+    others_s = processes.machine_cpu_s() - machine_before - used_s - (_client_s() - client_before)
     return {
         "per_s": outcome.per_s,
         "p50_ms": outcome.p50_ms,
@@ -192,7 +206,14 @@ def _pressed(server: Server, path: str, seconds: float) -> Sample:
         "cpu_us": used_s / outcome.requests * 1e6,
         "requests": float(outcome.requests),
         "pss_mib": processes.pss_bytes(pids) / load.MIB,
+        "others": others_s / seconds,
     }
+
+
+def _client_s() -> float:
+    """CPU seconds of the clients that have ended so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _wiki(bench: Bench) -> Path:

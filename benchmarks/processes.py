@@ -32,6 +32,13 @@ def cpu_s(pids: list[int]) -> float:
     return ticks / _TICKS_PER_S
 
 
+def machine_cpu_s() -> float:
+    """CPU seconds that the whole machine has spent busy since it started."""
+    fields = (_PROC / "stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]
+    idle = int(fields[3]) + int(fields[4])
+    return (sum(map(int, fields)) - idle) / _TICKS_PER_S
+
+
 def rss_bytes(pids: list[int]) -> int:
     """Resident memory summed up; pages that processes share count once for each."""
     return sum(_status_bytes(pid, "VmRSS") for pid in pids)

@@ -23,6 +23,7 @@ _COLUMNS = {
         ("p99_ms", "p99 ms", 2),
         ("cpu_us", "CPU us/request", 1),
         ("pss_mib", "memory MiB", 0),
+        ("others", "cores busy otherwise", 2),
     ),
     "dokuwiki": (
         ("per_s", "requests/s", 0),
@@ -30,6 +31,7 @@ _COLUMNS = {
         ("p99_ms", "p99 ms", 1),
         ("cpu_us", "CPU us/request", 0),
         ("pss_mib", "memory MiB", 0),
+        ("others", "cores busy otherwise", 2),
     ),
     "engine": (("per_s", "requests/s", 0), ("cpu_us", "CPU us/request", 1)),
     "download": (("mib_per_s", "MiB/s", 0), ("growth_mib", "memory growth MiB", 1), ("cpu_ms", "CPU ms", 0)),
