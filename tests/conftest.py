@@ -49,7 +49,9 @@ def server_is_healthy(request: pytest.FixtureRequest) -> Iterator[None]:
         problems += server.problems(noise, may_leak=may_leak)
         if server in _own and not server.stopped:
             code = server.terminate()
-            problems += [] if code in server.exit_codes else [f"exit code {code} after SIGTERM:\n{server.log()[-3000:]}"]
+            problems += (
+                [] if code in server.exit_codes else [f"exit code {code} after SIGTERM:\n{server.log()[-3000:]}"]
+            )
             problems += server.problems(noise)
         if server.stopped or server.process.poll() is not None:
             ALIVE.remove(server)

@@ -9,6 +9,7 @@ import pytest
 from tests.php.harness.commands import python
 from tests.php.harness.parallel import fetch_parallel
 from tests.php.harness.server import SCRIPTS, Server, ServerFactory
+from tests.php.harness.waiting import wait_until
 
 
 def test_opcache_is_on_and_hit(classic: Server) -> None:
@@ -32,14 +33,50 @@ def test_a_changed_script_is_seen(own_server: ServerFactory, tmp_path: Path) -> 
     assert server.get("/changing.php").text == "second version"
 
 
+_LIBRARY = """<?php
+class Library{n} {{
+    const TEXT = 'constant text {n}';
+    public array $list = ['x' => 1, 'y' => [1, 2, 3]];
+    public function sum(int $count): int {{
+        for ($sum = 0, $i = 0; $i < $count; $i++) {{ $sum += strlen(self::TEXT . $i); }}
+        return $sum;
+    }}
+}}
+"""
+_WORK = """<?php
+$n = $_GET['i'] % 20;
+require_once __DIR__ . "/library$n.php";
+$class = "Library$n";
+usleep(200);
+echo 'work ', $_GET['i'], ' ', (new $class())->sum(2000) > 0 ? $class::TEXT : 'wrong';
+"""
+
+
 def test_opcache_reset_under_load_breaks_nothing(own_server: ServerFactory, tmp_path: Path) -> None:
-    (tmp_path / "work.php").write_text("<?php echo 'work ', $_GET['i'];")
+    for number in range(20):
+        (tmp_path / f"library{number}.php").write_text(_LIBRARY.format(n=number))
+    (tmp_path / "work.php").write_text(_WORK)
     (tmp_path / "reset.php").write_text("<?php echo opcache_reset() ? 'reset' : 'refused';")
     server = own_server(tmp_path, "--num-threads", "4")
-    answers = fetch_parallel(server.url, lambda i: {"url": f"/work.php?i={i}" if i % 10 else "/reset.php"}, 200)
-    for i, answer in enumerate(answers):
-        assert answer.status_code == 200
-        assert answer.text == f"work {i}" if i % 10 else answer.text in {"reset", "refused"}
+    for _ in range(15):
+        answers = fetch_parallel(server.url, lambda i: {"url": f"/work.php?i={i}" if i % 25 else "/reset.php"}, 200)
+        for i, answer in enumerate(answers):
+            assert answer.status_code == 200
+            expected = f"work {i} constant text {i % 20}"
+            assert answer.text == expected if i % 25 else answer.text in {"reset", "refused"}
+
+
+def test_after_opcache_reset_a_changed_script_is_seen(own_server: ServerFactory, tmp_path: Path) -> None:
+    script = tmp_path / "changing.php"
+    script.write_text("<?php echo 'first';")
+    (tmp_path / "reset.php").write_text("<?php var_dump(opcache_reset());")
+    ini = {"opcache.validate_timestamps": "0", "opcache.file_update_protection": "0"}
+    server = own_server(tmp_path, "--num-threads", "2", ini=ini)
+    assert server.get("/changing.php").text == "first"
+    script.write_text("<?php echo 'second version';")
+    assert server.get("/changing.php").text == "first"
+    assert "true" in server.get("/reset.php").text
+    wait_until(lambda: server.get("/changing.php").text == "second version", "the new version")
 
 
 def test_a_preloaded_function_can_be_called(own_server: ServerFactory) -> None:

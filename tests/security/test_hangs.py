@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.php.harness.parallel import fetch_parallel
 from tests.php.harness.server import SCRIPTS, Server, ServerFactory
 
 
@@ -35,3 +36,34 @@ def test_hanging_requests_in_a_row_leave_the_server_well(single: Server) -> None
     for _ in range(3):
         assert single.get("/hang.php?how=loop").elapsed.total_seconds() < 3.5
     assert single.get("/hello.php?i=1").text == "request 1"
+
+
+@pytest.fixture(scope="module")
+def strict(module_server: ServerFactory) -> Server:
+    """One thread, and half a second for each request."""
+    return module_server(SCRIPTS, "--num-threads", "1", "--request-timeout", "500ms", "--no-compress")
+
+
+@pytest.mark.log_noise("(?i)request_timeout|PHP Warning")
+@pytest.mark.parametrize(
+    "where",
+    [
+        "script", "printing", "flushing", "sleep", "usleep", "shutdown", "destructor", "buffer", "fiber", "generator", "catching",
+        "sort", "select",
+    ],
+)  # fmt: skip
+def test_request_timeout_ends_a_script_wherever_it_is_and_saves_the_thread(strict: Server, where: str) -> None:
+    mark = strict.log_mark()
+    answer = strict.get(f"/endless.php?where={where}")
+    assert answer.status_code == (200 if where in {"printing", "flushing"} else 500)
+    assert answer.elapsed.total_seconds() < 3
+    strict.wait_for_log("request_timeout of 0.5 s reached", since=mark)
+    assert strict.get("/hello.php?i=1").text == "request 1"
+
+
+@pytest.mark.log_noise("(?i)request_timeout|PHP Warning")
+def test_request_timeout_never_hits_the_request_that_comes_next(strict: Server) -> None:
+    for _ in range(5):
+        strict.get("/endless.php?where=usleep")
+        answers = fetch_parallel(strict.url, lambda i: {"url": f"/hello.php?i={i}"}, 20)
+        assert [answer.text for answer in answers] == [f"request {i}" for i in range(20)]
