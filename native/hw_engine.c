@@ -18,6 +18,7 @@
 #include "hw_sapi.h"
 #include "hw_spawn.h"
 #include "hw_spool.h"
+#include "hw_thread.h"
 
 /* Exported by libphp but declared in none of its headers. */
 extern PHPAPI char *php_ini_opened_path;
@@ -93,6 +94,7 @@ static const char *start_php(const hw_engine_options_t *options)
 
 static void stop_php(void)
 {
+    hw_thread_forget_error();
     hw_sapi_module.shutdown(&hw_sapi_module);
     sapi_shutdown();
     tsrm_shutdown();

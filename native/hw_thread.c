@@ -130,6 +130,18 @@ int hw_thread_boot(unsigned index)
     return 0;
 }
 
+void hw_thread_forget_error(void)
+{
+    if (PG(last_error_message) != NULL) {
+        zend_string_release(PG(last_error_message));
+        PG(last_error_message) = NULL;
+    }
+    if (PG(last_error_file) != NULL) {
+        zend_string_release(PG(last_error_file));
+        PG(last_error_file) = NULL;
+    }
+}
+
 void hw_thread_free(unsigned index)
 {
     hw_slot_t *slot = hw_board_slot(index);
@@ -141,6 +153,7 @@ void hw_thread_free(unsigned index)
     free(storage.out);
     storage.out = NULL;
     hw_self = NULL;
+    hw_thread_forget_error();
     ts_free_thread();
     atomic_store(&slot->thread_id, 0);
 }
@@ -218,6 +231,23 @@ static void execute(hw_thread_t *self)
     zend_destroy_file_handle(&file);
 }
 
+/* After a request start-up that failed. php_request_shutdown() would visit modules whose start-up never ran, and date's
+ * frees what that would have set (seen). So only what outlives the thread is given back, which is uploaded files, and
+ * the rest goes with the thread's storage. */
+static void abandon(void)
+{
+    zend_first_try
+    {
+        php_output_deactivate();
+    }
+    zend_end_try();
+    zend_first_try
+    {
+        sapi_deactivate();
+    }
+    zend_end_try();
+}
+
 /* Returns false when PHP bailed out where no request can survive: in its start-up or shutdown. */
 static bool serve(hw_thread_t *self)
 {
@@ -240,12 +270,7 @@ static bool serve(hw_thread_t *self)
     }
     zend_end_try();
     if (!healthy && !shut_down) {
-        /* php_request_startup() fails after it has begun; its shutdown is what gives the memory back. */
-        zend_first_try
-        {
-            php_request_shutdown(NULL);
-        }
-        zend_end_try();
+        abandon();
     }
     if (!healthy) {
         hw_log_printf(HW_LOG_ERROR, self->request->id,

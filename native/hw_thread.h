@@ -53,6 +53,11 @@ HW_HIDDEN bool hw_thread_kill(unsigned slot, uint64_t request_id, const char *re
 HW_HIDDEN bool hw_thread_hand_off(hw_thread_t *self);
 HW_HIDDEN void hw_thread_complete(hw_thread_t *self);
 
+/* Frees the last error message of a thread whose request start-up or module start-up said something: no request's end
+ * has done it, and a debug build insists on it.
+ * Thread: php, main. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_thread_forget_error(void);
+
 /* What PHP's VM would do at its next safe point: ends the script when it timed out or was killed.
  * Thread: php, in a callback of the SAPI. Locks: nothing may be held. Fails: leaves by longjmp. */
 HW_HIDDEN void hw_thread_interrupted(void);
