@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -185,14 +186,16 @@ def _serve(config: Config) -> int:
     runtime = Runtime(config.runtime)
 
     def announce(urls: Sequence[str]) -> None:
-        print(f"Howdah {__version__} ({_php_label()}) serving {root} at {' '.join(urls)}", flush=True)
+        text = f"Howdah {__version__} ({_php_label()}) serving {root} at {' '.join(urls)}"
+        try:
+            print(text, flush=True)
+        except OSError:  # a closed pipe is no reason to serve nobody
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open to the end
 
     process = ServerProcess(
         config.server, runtime, lambda: make_application(config, runtime), config.runtime.grace_s, announce
     )
-    code = process.run()
-    sys.stdout.flush()
-    return code
+    return process.run()
 
 
 def make_application(config: Config, runtime: Runtime) -> Any:
