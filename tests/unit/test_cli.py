@@ -25,6 +25,12 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return code, output.out, output.err
 
 
+@pytest.fixture(autouse=True)
+def no_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the commands from setting up logging in the process of the tests."""
+    monkeypatch.setattr("howdah.cli.logs.configure_logging", lambda **_: None)
+
+
 def config(*words: str) -> Config:
     return make_config(make_parser().parse(list(words)))
 
