@@ -12,6 +12,7 @@ from howdah.errors import ConfigError, HowdahError
 _COMMANDS = {
     "php-server": ("howdah.cli.php_server", "serve a folder of PHP scripts and files over HTTP"),
     "php-cli": ("howdah.cli.php_cli", "run the command-line PHP of the same build"),
+    "fmt": ("howdah.cli.config_cmds:run_fmt", "lay out a Caddyfile"),
     "version": ("howdah.cli.version", "print the versions of Howdah, PHP and what serves it"),
 }
 
@@ -53,7 +54,8 @@ def _run(words: list[str]) -> int:
         from howdah.cli.parser import suggest
 
         raise ConfigError(f"there is no command {command}{suggest(command, list(_COMMANDS))}\nTry `howdah --help`.")
-    run: Callable[[list[str]], int] = import_module(_COMMANDS[command][0]).run
+    module, _, function = _COMMANDS[command][0].partition(":")
+    run: Callable[[list[str]], int] = getattr(import_module(module), function or "run")
     return run(rest)
 
 

@@ -12,11 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from howdah.config.lexer import Kind, Lexeme, Lines, breaks_line, scan
+from howdah.config.lexer import UNCLOSED_BRACE, UNOPENED_BRACE, Kind, Lexeme, Lines, breaks_line, scan
 from howdah.errors import ConfigError
-
-UNCLOSED_BRACE = "this { is never closed; add a } on a line of its own after the last line that belongs to it"
-UNOPENED_BRACE = "this } closes nothing; remove it, or add the { that it should close at the end of an earlier line"
 
 _JOINED = re.compile(r"(\s*)(\\\r?\n)(\s*)")
 

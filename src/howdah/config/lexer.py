@@ -30,6 +30,9 @@ _HEREDOC_OPENING = re.compile(rf"<<([^{_SPACE}]*)[ \t]*(?:\r?\n|\Z)")
 _HEREDOC_MARKER = re.compile(r"[A-Za-z0-9_-]+")
 _REPLACED = re.compile(_ENVIRONMENT)
 
+UNCLOSED_BRACE = "this { is never closed; add a } on a line of its own after the last line that belongs to it"
+UNOPENED_BRACE = "this } closes nothing; remove it, or add the { that it should close at the end of an earlier line"
+
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -87,6 +90,13 @@ class Token:
     def is_word(self, text: str) -> bool:
         """Tell whether it is this word, without quotes."""
         return self.kind is Kind.WORD and self.text == text
+
+    def error(self, message: str, directive: str | None = None) -> ConfigError:
+        """Make the error about this token; what an import brought says where that import stands."""
+        origin = self.origin
+        if origin is not None:
+            message += f" (imported at {origin.file}:{origin.line}:{origin.column})"
+        return ConfigError(message, file=self.file, line=self.line, column=self.column, directive=directive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,12 +304,9 @@ def breaks_line(text: str, start: int, end: int) -> bool:
 
 def _refuse_broken_placeholder(token: Token) -> None:
     if token.kind is Kind.WORD and token.text.startswith("{$") and token.text != "{$}":
-        raise ConfigError(
+        raise token.error(
             f"{token.text} is left over when environment placeholders are replaced; write each as {{$NAME}} or "
-            "{$NAME:default}, none inside another",
-            file=token.file,
-            line=token.line,
-            column=token.column,
+            "{$NAME:default}, none inside another"
         )
 
 

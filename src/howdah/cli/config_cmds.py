@@ -1,0 +1,103 @@
+"""Commands about configuration files: ``howdah fmt``. They need neither PHP nor the extension."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from howdah.cli.parser import Parser
+from howdah.config.format import format_text
+from howdah.config.lexer import decode
+from howdah.errors import ConfigError
+
+_STANDARD_INPUT = "-"
+
+_FMT_DESCRIPTION = """\
+Lay out a Caddyfile as `caddy fmt` does and print it: tabs, single spaces, braces where they belong.
+Text in quotes, heredocs and comments stay as they are. A brace or quote without its partner is an error.
+"""
+
+
+def run_fmt(arguments: list[str]) -> int:
+    """Format a file; gives the exit code.
+
+    Raises:
+        ConfigError: the file cannot be read or written, or a brace or quote has no partner.
+    """
+    parser = Parser(prog="howdah fmt", description=_FMT_DESCRIPTION)
+    add = parser.add_argument
+    add("-w", "--overwrite", action="store_true", help="write the result to the file (not with -)")
+    add("-d", "--diff", action="store_true", help="print what would change, as a patch")
+    add(
+        "file",
+        nargs="?",
+        default="Caddyfile",
+        metavar="FILE",
+        help="file, or - for standard input (default: ./Caddyfile)",
+    )
+    options = parser.parse(arguments)
+    source = _read(options.file)
+    formatted = format_text(source, _label(options.file))
+    if options.diff:
+        _print(_diff(source, formatted, _label(options.file)))
+    if options.overwrite and options.file != _STANDARD_INPUT:
+        if formatted != source:
+            _overwrite(Path(options.file), formatted)
+    elif not options.diff:
+        _print(formatted)
+    return 0
+
+
+def _print(text: str) -> None:
+    # Bytes, because line ends inside quotes stay as they are, and UTF-8 whatever the terminal speaks.
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
+
+
+def _label(file: str) -> str:
+    return "<stdin>" if file == _STANDARD_INPUT else file
+
+
+def _read(file: str) -> str:
+    if file == _STANDARD_INPUT:
+        return decode(sys.stdin.buffer.read(), _label(file))
+    try:
+        return decode(Path(file).read_bytes(), file)
+    except OSError as error:
+        cure = "; name the file, or - for standard input" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"cannot be read: {error.strerror}{cure}", file=file) from None
+
+
+def _diff(before: str, after: str, label: str) -> str:
+    # Only \\n ends a line here, unlike for splitlines.
+    old, new = (io.StringIO(text, newline="\n").readlines() for text in (before, after))
+    lines = difflib.unified_diff(old, new, f"{label} (now)", f"{label} (formatted)")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _overwrite(path: Path, text: str) -> None:
+    """Replace a file's content at once, so that nobody reads half of it; links and permissions stay."""
+    target = path.resolve()
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+        shutil.copymode(target, temporary)
+        owner = target.stat()
+        with contextlib.suppress(PermissionError):
+            os.chown(temporary, owner.st_uid, owner.st_gid)
+        os.replace(temporary, target)  # noqa: PTH105 - beside the other calls on names
+        temporary = ""
+    except OSError as error:
+        raise ConfigError(f"cannot be written: {error.strerror}", file=str(path)) from None
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
