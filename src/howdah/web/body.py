@@ -23,7 +23,7 @@ _log = logging.getLogger("howdah.web")
 UNKNOWN = -1
 MEMORY_BYTES = 64 * 1024
 # One hop to a thread costs as much as writing some 100 KiB to the page cache, so pieces are gathered.
-_WRITE_BYTES = 256 * 1024
+_WRITE_BYTES = 512 * 1024
 _MOST_BUFFERS = 512  # below IOV_MAX
 
 
@@ -185,7 +185,7 @@ def check_announced(expected_bytes: int, limits: BodyLimits) -> None:
 async def _receive(receive: Receive, expected_bytes: int, limits: BodyLimits, silence: _Silence) -> bytes | SpooledBody:
     pieces: list[bytes] = []
     pending_bytes = size_bytes = 0
-    spool: SpooledBody | None = None
+    spool: _Spool | None = None
     try:
         while True:
             message = await receive()
@@ -199,22 +199,74 @@ async def _receive(receive: Receive, expected_bytes: int, limits: BodyLimits, si
             if not message.get("more_body", False):
                 break
             if pending_bytes >= _WRITE_BYTES:
-                spool = spool or SpooledBody(limits.spool_dir)
-                await _write(spool, pieces, limits)
+                spool = spool or _Spool(limits.spool_dir)
+                await spool.write(pieces)
                 pieces, pending_bytes = [], 0
                 silence.heard()  # the disk's time is not the client's
         if size_bytes < expected_bytes:
             raise ClientDisconnected(f"the client sent {size_bytes} of the {expected_bytes} bytes it announced")
         if spool is None and size_bytes <= MEMORY_BYTES:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        spool = spool or SpooledBody(limits.spool_dir)
+        spool = spool or _Spool(limits.spool_dir)
         if pieces:
-            await _write(spool, pieces, limits)
-        result, spool = spool, None  # the caller closes it now
-        return result
+            await spool.write(pieces)
+        await spool.flush()
+        return spool.release()
     finally:
         if spool is not None:
-            spool.close()
+            await spool.close()
+
+
+class _Spool:
+    """Writes a body in a thread, one write at a time, while the next pieces are received."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._body: SpooledBody | None = SpooledBody(folder)
+        self._writing: asyncio.Future[None] | None = None
+
+    async def write(self, pieces: list[bytes]) -> None:
+        """Start to write pieces, after the write before; raises what that one raised.
+
+        Raises:
+            SpoolFull: the disk cannot hold the body; logged.
+        """
+        await self.flush()
+        if self._body is not None:
+            self._writing = asyncio.get_running_loop().run_in_executor(None, self._body.write, pieces)
+
+    async def flush(self) -> None:
+        """Wait for the write that runs.
+
+        Raises:
+            SpoolFull: the disk cannot hold the body; logged.
+        """
+        if self._writing is None:
+            return
+        try:
+            await asyncio.shield(self._writing)
+        except OSError as error:
+            _log.error("a request body cannot be spooled in %s: %s", self._folder, error.strerror or error)
+            raise SpoolFull("there is no room for the request body at the moment") from None
+        self._writing = None
+
+    def release(self) -> SpooledBody:
+        """Give the body to the caller, who closes it."""
+        body, self._body = self._body, None
+        assert body is not None  # noqa: S101 - called once
+        return body
+
+    async def close(self) -> None:
+        """Close a body that was not released; waits for the write that runs."""
+        if self._body is None:
+            return
+        if self._writing is not None:
+            # The thread still uses the descriptor: closing it under the thread could hit a descriptor that is
+            # opened in the meantime.
+            await asyncio.wait([self._writing])
+            if not self._writing.cancelled():
+                self._writing.exception()  # looked at: the request has ended for another reason
+        self._body.close()
 
 
 def piece_of(message: Message) -> bytes:
@@ -240,20 +292,6 @@ def check_size(size_bytes: int, expected_bytes: int, limits: BodyLimits) -> None
         raise InvalidRequest("the request body is longer than its Content-Length says, which is invalid")
     if 0 < limits.max_size_bytes < size_bytes:
         raise BodyTooLarge(f"the request body is larger than the {limits.max_size_bytes} bytes allowed here")
-
-
-async def _write(spool: SpooledBody, pieces: list[bytes], limits: BodyLimits) -> None:
-    writing = asyncio.get_running_loop().run_in_executor(None, spool.write, pieces)
-    try:
-        await asyncio.shield(writing)
-    except asyncio.CancelledError:
-        # The thread still uses the descriptor: closing it under the thread could hit a descriptor that is
-        # opened in the meantime.
-        await asyncio.wait([writing])
-        raise
-    except OSError as error:
-        _log.error("a request body cannot be spooled in %s: %s", limits.spool_dir, error.strerror or error)
-        raise SpoolFull("there is no room for the request body at the moment") from None
 
 
 async def feed_body(receive: Receive, exchange: StreamedExchange, expected_bytes: int, limits: BodyLimits) -> None:
