@@ -19,6 +19,7 @@
 #include "hw_spawn.h"
 #include "hw_spool.h"
 #include "hw_thread.h"
+#include "hw_timer.h"
 
 /* Exported by libphp but declared in none of its headers. */
 extern PHPAPI char *php_ini_opened_path;
@@ -46,6 +47,9 @@ static struct {
     const char *failure;
     hw_queue_t *queue; /* written while starting and after the stop; read while running */
     hw_engine_facts_t facts;
+    enum { ORDER_NONE, ORDER_INSPECT, ORDER_WIPE, ORDER_DONE } order; /* for php-main; lock */
+    bool order_succeeded;                                             /* lock */
+    hw_opcache_status_t opcache;                                      /* php-main until ORDER_DONE, lock */
 } engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_state(engine_state_t state)
@@ -63,6 +67,15 @@ static bool make_symbols_global(void)
     Dl_info info;
     return dladdr((void *)php_request_startup, &info) != 0 &&
            dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_GLOBAL | RTLD_NOW) != NULL;
+}
+
+static void stop_php(void)
+{
+    hw_thread_forget_error();
+    hw_opcache_unguard();
+    hw_sapi_module.shutdown(&hw_sapi_module);
+    sapi_shutdown();
+    tsrm_shutdown();
 }
 
 static const char *start_php(const hw_engine_options_t *options)
@@ -86,18 +99,29 @@ static const char *start_php(const hw_engine_options_t *options)
         return "PHP's modules did not start";
     }
     hw_sapi_module.ini_entries = NULL; /* read by now; it belongs to the caller of start() */
+    const char *unguarded = hw_opcache_guard();
+    if (unguarded != NULL) {
+        stop_php();
+        return unguarded;
+    }
     engine.facts.opcache = zend_get_extension("Zend OPcache") != NULL && INI_BOOL("opcache.enable");
     engine.facts.ini_file = php_ini_opened_path;
     engine.facts.ini_scanned = php_ini_scanned_files;
     return NULL;
 }
 
-static void stop_php(void)
+/* Under the lock, which is released while PHP works. */
+static void carry_out_order(void)
 {
-    hw_thread_forget_error();
-    hw_sapi_module.shutdown(&hw_sapi_module);
-    sapi_shutdown();
-    tsrm_shutdown();
+    hw_opcache_status_t status;
+    bool wipe = engine.order == ORDER_WIPE;
+    pthread_mutex_unlock(&engine.lock);
+    bool succeeded = wipe ? hw_opcache_wipe(&status) : hw_opcache_inspect(&status);
+    pthread_mutex_lock(&engine.lock);
+    engine.opcache = status;
+    engine.order_succeeded = succeeded;
+    engine.order = ORDER_DONE;
+    pthread_cond_broadcast(&engine.changed);
 }
 
 static void *main_thread(void *unused)
@@ -116,9 +140,14 @@ static void *main_thread(void *unused)
     set_state(RUNNING);
     pthread_mutex_lock(&engine.lock);
     while (engine.state == RUNNING) {
-        pthread_cond_wait(&engine.changed, &engine.lock);
+        if (engine.order == ORDER_INSPECT || engine.order == ORDER_WIPE) {
+            carry_out_order();
+        } else {
+            pthread_cond_wait(&engine.changed, &engine.lock);
+        }
     }
     pthread_mutex_unlock(&engine.lock);
+    hw_timer_delete();
     stop_php();
     return NULL;
 }
@@ -164,6 +193,24 @@ const char *hw_engine_start(const hw_engine_options_t *options)
         engine.queue = NULL;
     }
     return engine.failure;
+}
+
+bool hw_engine_opcache(bool wipe, hw_opcache_status_t *status)
+{
+    bool succeeded = false;
+    pthread_mutex_lock(&engine.lock);
+    if (engine.state == RUNNING) {
+        engine.order = wipe ? ORDER_WIPE : ORDER_INSPECT;
+        pthread_cond_broadcast(&engine.changed);
+        while (engine.order != ORDER_DONE && engine.state == RUNNING) {
+            pthread_cond_wait(&engine.changed, &engine.lock);
+        }
+        succeeded = engine.order == ORDER_DONE && engine.order_succeeded;
+        *status = engine.opcache;
+        engine.order = ORDER_NONE;
+    }
+    pthread_mutex_unlock(&engine.lock);
+    return succeeded;
 }
 
 hw_queue_t *hw_engine_take_queue(void)

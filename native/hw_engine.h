@@ -11,6 +11,7 @@
 #define HW_ENGINE_H
 
 #include "hw_config.h"
+#include "hw_opcache.h"
 #include "hw_queue.h"
 
 typedef struct {
@@ -36,6 +37,10 @@ HW_HIDDEN hw_queue_t *hw_engine_take_queue(void);
 /* Ends modules, SAPI and TSRM on php-main and joins it. Every PHP thread must have freed its storage.
  * Thread: any. Locks: GIL forbidden. Owns: steals queue. Fails: false when not running. */
 HW_HIDDEN bool hw_engine_stop(HW_STEALS(1) hw_queue_t *queue);
+
+/* Has php-main look at OPcache, or wipe it (then no PHP thread may be inside a request), and waits for the answer.
+ * Thread: any, one at a time. Locks: GIL forbidden. Owns: fills status. Fails: false when it could not be done. */
+HW_HIDDEN bool hw_engine_opcache(bool wipe, hw_opcache_status_t *status);
 
 /* Name of the state. Thread: any. Locks: none. Owns: static text. Fails: never. */
 HW_HIDDEN const char *hw_engine_state(void);

@@ -288,6 +288,45 @@ static PyObject *queue_flush(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *queue_pause(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    if (hw_engine_queue() != NULL) {
+        hw_queue_pause(hw_engine_queue());
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *queue_resume(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    if (hw_engine_queue() != NULL) {
+        hw_queue_resume(hw_engine_queue());
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *opcache(PyObject *module, PyObject *wipe)
+{
+    hw_opcache_status_t status = {0};
+    bool succeeded, wanted = wipe == Py_True;
+    (void)module;
+    Py_BEGIN_ALLOW_THREADS succeeded = hw_engine_opcache(wanted, &status);
+    Py_END_ALLOW_THREADS if (!succeeded)
+    {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue(
+        "{s:O,s:O,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "enabled", status.enabled ? Py_True : Py_False, "restart_pending",
+        status.restart_pending ? Py_True : Py_False, "oom_restarts", (unsigned long long)status.oom_restarts,
+        "hash_restarts", (unsigned long long)status.hash_restarts, "manual_restarts",
+        (unsigned long long)status.manual_restarts, "used_bytes", (unsigned long long)status.used_bytes, "free_bytes",
+        (unsigned long long)status.free_bytes, "wasted_bytes", (unsigned long long)status.wasted_bytes, "hits",
+        (unsigned long long)status.hits, "misses", (unsigned long long)status.misses);
+}
+
 static PyObject *queue_evict(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -396,6 +435,9 @@ static PyMethodDef module_methods[] = {
     {"slot_info", slot_info, METH_O, NULL},
     {"queue_close", queue_close, METH_NOARGS, NULL},
     {"queue_flush", queue_flush, METH_NOARGS, NULL},
+    {"queue_pause", queue_pause, METH_NOARGS, NULL},
+    {"queue_resume", queue_resume, METH_NOARGS, NULL},
+    {"opcache", opcache, METH_O, NULL},
     {"queue_evict", queue_evict, METH_NOARGS, NULL},
     {"statistics", statistics, METH_NOARGS, NULL},
     {"log_take", log_take, METH_O, NULL},

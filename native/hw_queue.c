@@ -19,6 +19,7 @@ struct hw_queue {
     size_t waiting, waiting_max, waiting_peak;
     uint64_t pushed, refused;
     bool closed;
+    bool paused;
     unsigned n_idle;
     unsigned n_awake;
     unsigned n_consumers;
@@ -114,7 +115,8 @@ hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool lazy)
     pthread_mutex_lock(&queue->lock);
     if (queue->closed) {
         result = HW_PUSH_CLOSED;
-    } else if (queue->n_idle > 0 && !(lazy && queue->n_awake > 0 && queue->waiting < queue->waiting_max)) {
+    } else if (queue->n_idle > 0 && !queue->paused &&
+               !(lazy && queue->n_awake > 0 && queue->waiting < queue->waiting_max)) {
         woken = give(queue, hw_request_retain(request));
         queue->pushed++;
     } else if (queue->waiting >= queue->waiting_max) {
@@ -125,7 +127,7 @@ hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool lazy)
         atomic_store_explicit(&request->state, HW_REQUEST_QUEUED, memory_order_relaxed);
         append_waiting(queue, request);
         queue->pushed++;
-        result = queue->n_idle > 0 ? HW_PUSH_DEFERRED : HW_PUSH_OK;
+        result = queue->n_idle > 0 && !queue->paused ? HW_PUSH_DEFERRED : HW_PUSH_OK;
     }
     pthread_mutex_unlock(&queue->lock);
     if (woken != NULL) {
@@ -139,7 +141,7 @@ void hw_queue_flush(hw_queue_t *queue)
     for (;;) {
         consumer_t *woken = NULL;
         pthread_mutex_lock(&queue->lock);
-        if (queue->n_idle > 0 && queue->first != NULL) {
+        if (queue->n_idle > 0 && queue->first != NULL && !queue->paused) {
             hw_request_t *request = queue->first;
             unlink_waiting(queue, request);
             woken = give(queue, request);
@@ -156,7 +158,7 @@ hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer)
 {
     consumer_t *self = &queue->consumers[consumer];
     pthread_mutex_lock(&queue->lock);
-    hw_request_t *request = queue->first;
+    hw_request_t *request = queue->paused ? NULL : queue->first;
     if (request != NULL) {
         unlink_waiting(queue, request);
         atomic_store_explicit(&request->state, HW_REQUEST_RUNNING, memory_order_relaxed);
@@ -200,8 +202,24 @@ bool hw_queue_cancel(hw_queue_t *queue, hw_request_t *request)
     return cancelled;
 }
 
+void hw_queue_pause(hw_queue_t *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->paused = true;
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void hw_queue_resume(hw_queue_t *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->paused = false;
+    pthread_mutex_unlock(&queue->lock);
+    hw_queue_flush(queue);
+}
+
 void hw_queue_close(hw_queue_t *queue)
 {
+    hw_queue_resume(queue); /* what waits is served, not stranded */
     pthread_mutex_lock(&queue->lock);
     queue->closed = true;
     while (queue->n_idle > 0) {

@@ -49,6 +49,11 @@ HW_HIDDEN bool hw_queue_cancel(hw_queue_t *queue, hw_request_t *request);
  * Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_queue_close(hw_queue_t *queue);
 
+/* Nothing is given to a thread until it is resumed: what is pushed waits, and threads that end their request sleep.
+ * Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_queue_pause(hw_queue_t *queue);
+HW_HIDDEN void hw_queue_resume(hw_queue_t *queue);
+
 /* Takes the first waiting request out, to reject it.
  * Thread: any. Locks: takes the queue's. Owns: the queue's reference passes to the caller. Fails: NULL when empty. */
 HW_HIDDEN hw_request_t *hw_queue_evict(hw_queue_t *queue);

@@ -34,6 +34,18 @@ class _Facts(TypedDict):
     ini_file: str | None
     ini_scanned: str | None
 
+class _Opcache(TypedDict):
+    enabled: bool
+    restart_pending: bool
+    oom_restarts: int
+    hash_restarts: int
+    manual_restarts: int
+    used_bytes: int
+    free_bytes: int
+    wasted_bytes: int
+    hits: int
+    misses: int
+
 class _SlotInfo(TypedDict):
     state: str
     thread_id: int
@@ -74,7 +86,10 @@ def slot_info(slot: int, /) -> _SlotInfo: ...
 # -- queue and counters
 def queue_close() -> None: ...
 def queue_flush() -> None: ...
+def queue_pause() -> None: ...
+def queue_resume() -> None: ...
 def queue_evict() -> int: ...
+def opcache(wipe: bool, /) -> _Opcache | None: ...
 def statistics() -> dict[str, int]: ...
 
 # -- log: records are (level, request id, wall clock, message, JSON context); the second value counts lost ones

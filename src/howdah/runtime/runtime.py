@@ -34,6 +34,7 @@ from howdah.errors import (
 )
 from howdah.runtime.lifecycle import wait_states
 from howdah.runtime.logs import LogPump
+from howdah.runtime.opcache import FORCED_INI, OpcacheKeeper
 from howdah.runtime.request import Request, Response
 from howdah.runtime.site import Site, Target
 from howdah.runtime.sizing import thread_count
@@ -88,6 +89,7 @@ class Runtime:
         self._sites: dict[SiteConfig | str, Site] = {}
         self._native_sites: dict[Site, engine.Site] = {}
         self._pump: LogPump | None = None
+        self._keeper: OpcacheKeeper | None = None
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -114,7 +116,7 @@ class Runtime:
             self._start()
 
     def _start(self) -> None:
-        lines = ini_lines(self.config.php_ini)
+        lines = ini_lines(self.config.php_ini) + FORCED_INI
         defaults = ini_defaults(debug=self.config.debug)
         trial = Probe(lines, defaults).wait()
         for message in trial.messages:
@@ -146,6 +148,9 @@ class Runtime:
         late = wait_states(range(count), _READY, _BOOT_TIMEOUT_S)
         if late:
             raise EngineStartError(f"PHP threads {late} were not ready after {_BOOT_TIMEOUT_S:.0f} s")
+        if native.facts()["opcache"]:
+            self._keeper = OpcacheKeeper(range(count))
+            self._keeper.start()
         self._state = "running"
         atexit.register(self._stop_at_exit)
 
@@ -172,6 +177,9 @@ class Runtime:
 
     def _stop(self, grace_s: float) -> bool:
         slots = range(len(self._threads))
+        if self._keeper is not None:
+            self._keeper.stop()
+            self._keeper = None
         for thread in self._threads:
             thread.stop_replacing()
         native.queue_close()
