@@ -58,7 +58,7 @@ def test_opcache_reset_under_load_breaks_nothing(own_server: ServerFactory, tmp_
     (tmp_path / "work.php").write_text(_WORK)
     (tmp_path / "reset.php").write_text("<?php echo opcache_reset() ? 'reset' : 'refused';")
     server = own_server(tmp_path, "--num-threads", "4")
-    for _ in range(15):
+    for _ in range(6):
         answers = fetch_parallel(server.url, lambda i: {"url": f"/work.php?i={i}" if i % 25 else "/reset.php"}, 200)
         for i, answer in enumerate(answers):
             assert answer.status_code == 200
