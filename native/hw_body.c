@@ -98,7 +98,7 @@ hw_body_t *hw_body_new(void)
     return body;
 }
 
-/* -- small things; the lock is held ------------------------------------------------------------------------------- */
+/* -- small things; the lock is held -- */
 
 static uint64_t unread(const hw_body_t *body)
 {
@@ -133,7 +133,7 @@ static void count_read(hw_body_t *body, size_t n)
     }
 }
 
-/* -- giving back -------------------------------------------------------------------------------------------------- */
+/* -- giving back -- */
 
 static void free_chunks(chunk_t *chunk)
 {
@@ -185,7 +185,7 @@ void hw_body_free(hw_body_t *body)
     free(body);
 }
 
-/* -- producer ----------------------------------------------------------------------------------------------------- */
+/* -- producer -- */
 
 static chunk_t *new_chunk(size_t want, bool force)
 {
@@ -357,7 +357,7 @@ hw_body_result_t hw_body_write(hw_body_t *body, const char *data, size_t len, si
     return result;
 }
 
-/* -- waiting ------------------------------------------------------------------------------------------------------ */
+/* -- waiting -- */
 
 /* The moment at which a wait ends; -1 = none. */
 static int64_t deadline_of(int64_t timeout_ns)
@@ -408,7 +408,7 @@ hw_body_result_t hw_body_wait_data(hw_body_t *body, int64_t timeout_ns)
     return result;
 }
 
-/* -- consumer ----------------------------------------------------------------------------------------------------- */
+/* -- consumer -- */
 
 /* Called with the lock, which is released meanwhile. A chunk that is used up is added to *spent. */
 static size_t take_memory(hw_body_t *body, char *into, size_t max, chunk_t **spent)
@@ -502,7 +502,7 @@ size_t hw_body_peek_len(hw_body_t *body)
     return n;
 }
 
-/* -- anybody ------------------------------------------------------------------------------------------------------ */
+/* -- anybody -- */
 
 void hw_body_end(hw_body_t *body, bool complete)
 {

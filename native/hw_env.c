@@ -174,7 +174,7 @@ void hw_env_each_difference(void (*visit)(const char *name, const char *value, v
     ZEND_HASH_FOREACH_END();
 }
 
-/* -- PHP's functions -------------------------------------------------------------------------------------------- */
+/* -- PHP's functions -- */
 
 static ZEND_NAMED_FUNCTION(env_getenv)
 {

@@ -40,7 +40,7 @@ void hw_fork_exit_if_child(int status)
     }
 }
 
-/* -- descriptors --------------------------------------------------------------------------------------------------- */
+/* -- descriptors -- */
 
 /* The local end of a socket, comparable byte by byte: port, or path of a Unix socket. */
 typedef struct {

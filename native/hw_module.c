@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "hw_board.h"
 #include "hw_body.h"
@@ -16,9 +17,7 @@
 
 extern char **environ;
 
-/* -- engine ----------------------------------------------------------------------------------------------------------
- */
-
+/* -- engine -- */
 static PyObject *build_info(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -124,8 +123,7 @@ static PyObject *after_fork(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* -- threads and slots
- * ------------------------------------------------------------------------------------------------- */
+/* -- threads and slots -- */
 
 static hw_slot_t *slot_argument(PyObject *object, unsigned *index)
 {
@@ -263,8 +261,28 @@ static PyObject *slot_info(PyObject *module, PyObject *argument)
                          (unsigned long long)atomic_load(&slot->lives), "current", text);
 }
 
-/* -- queue
- * --------------------------------------------------------------------------------------------------------------- */
+/* -- queue -- */
+
+/* os.stat() releases the GIL, and each release is a chance for another thread to keep it for a while, which costs more
+ * than the system call. The caller is an event loop that could do nothing meanwhile anyway. */
+static PyObject *unchanged(PyObject *module, PyObject *const *args, Py_ssize_t n_args)
+{
+    struct stat now;
+    (void)module;
+    if (n_args != 2 || !PyBytes_Check(args[0]) || !PyTuple_Check(args[1]) || PyTuple_GET_SIZE(args[1]) < 3) {
+        PyErr_SetString(PyExc_TypeError, "unchanged(path, (inode, device, changed_ns, ...))");
+        return NULL;
+    }
+    unsigned long long inode = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(args[1], 0));
+    unsigned long long device = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(args[1], 1));
+    long long changed_ns = PyLong_AsLongLong(PyTuple_GET_ITEM(args[1], 2));
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyBool_FromLong(stat(PyBytes_AS_STRING(args[0]), &now) == 0 && S_ISREG(now.st_mode) && now.st_ino == inode &&
+                           now.st_dev == device &&
+                           (long long)now.st_ctim.tv_sec * 1000000000 + now.st_ctim.tv_nsec == changed_ns);
+}
 
 static PyObject *queue_close(PyObject *module, PyObject *unused)
 {
@@ -364,8 +382,7 @@ static PyObject *statistics(PyObject *module, PyObject *unused)
                          (unsigned long long)spool.files_open, "spool_errors", (unsigned long long)spool.errors);
 }
 
-/* -- log
- * ----------------------------------------------------------------------------------------------------------------- */
+/* -- log -- */
 
 static PyObject *record_tuple(const hw_log_record_t *record)
 {
@@ -415,8 +432,7 @@ static PyObject *log_close(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* -- module
- * ---------------------------------------------------------------------------------------------------------------- */
+/* -- module -- */
 
 static PyMethodDef module_methods[] = {
     {"build_info", build_info, METH_NOARGS, NULL},
@@ -439,6 +455,7 @@ static PyMethodDef module_methods[] = {
     {"queue_resume", queue_resume, METH_NOARGS, NULL},
     {"opcache", opcache, METH_O, NULL},
     {"queue_evict", queue_evict, METH_NOARGS, NULL},
+    {"unchanged", (PyCFunction)(void (*)(void))unchanged, METH_FASTCALL, NULL},
     {"statistics", statistics, METH_NOARGS, NULL},
     {"log_take", log_take, METH_O, NULL},
     {"log_to_stderr", log_to_stderr, METH_NOARGS, NULL},

@@ -75,7 +75,7 @@ void hw_opcache_unguard(void)
     }
 }
 
-/* -- a request of php-main's own ----------------------------------------------------------------------------------- */
+/* -- a request of php-main's own -- */
 
 static zval *member(zval *array, const char *name)
 {

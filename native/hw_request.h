@@ -82,6 +82,8 @@ typedef struct hw_request {
     hw_body_t *body_stream; /* NULL = none; produced by the reader's side */
     int64_t body_timeout_ns;
     uint64_t body_read; /* PHP thread */
+    char *ahead;        /* PHP thread: what was read from the file beyond what PHP asked for; HW_HANDOFF_BYTES */
+    size_t ahead_len, ahead_taken;
 
     /* -- PHP thread: the flag by which PHP is interrupted (EG(vm_interrupt)); ends waits. NULL between requests */
     const bool *interrupt;

@@ -19,7 +19,7 @@
 static const hw_env_pair_t *ini_defaults;
 static size_t n_ini_defaults;
 
-/* -- output ------------------------------------------------------------------------------------------------------- */
+/* -- output -- */
 
 /* PHP ignores the result of ub_write, so the callbacks look at the abort flag and tell PHP themselves. This may leave
  * by longjmp: nothing may be held here. */
@@ -94,7 +94,7 @@ static void flush(void *server_context)
     }
 }
 
-/* -- response head ------------------------------------------------------------------------------------------------ */
+/* -- response head -- */
 
 /* A field name is a token; a value holds no control character but the tab (RFC 9110, 5.1 and 5.5). */
 static bool is_token(const char *name, size_t len)
@@ -244,7 +244,7 @@ void hw_sapi_fail_response(hw_thread_t *self)
     }
 }
 
-/* -- input -------------------------------------------------------------------------------------------------------- */
+/* -- input -- */
 
 static size_t read_post(char *buffer, size_t count)
 {
@@ -286,7 +286,7 @@ static char *get_environment(const char *name, size_t name_len)
     return hw_env_get(name, name_len);
 }
 
-/* -- log ---------------------------------------------------------------------------------------------------------- */
+/* -- log -- */
 
 static void log_message(const char *message, int syslog_type)
 {
@@ -301,7 +301,7 @@ static void log_message(const char *message, int syslog_type)
     hw_log_put(levels[type], id, (hw_str_t){message, strlen(message)}, (hw_str_t){context, (size_t)n});
 }
 
-/* -- set-up ------------------------------------------------------------------------------------------------------- */
+/* -- set-up -- */
 
 void hw_sapi_set_ini_defaults(const hw_env_pair_t *pairs, size_t count)
 {

@@ -38,7 +38,7 @@ void hw_spawn_set_original_mask(const sigset_t *mask)
     original_mask = *mask;
 }
 
-/* -- fork ------------------------------------------------------------------------------------------------------- */
+/* -- fork -- */
 
 static __thread bool fork_is_guarded;
 static __thread sigset_t mask_before_fork;
@@ -103,7 +103,7 @@ void hw_spawn_startup(void)
     }
 }
 
-/* -- the environment ----------------------------------------------------------------------------------------------- */
+/* -- the environment -- */
 
 static bool is_shell_name(const char *name)
 {
@@ -253,8 +253,7 @@ static ZEND_NAMED_FUNCTION(spawn_proc_open)
     call_unmasked(handler, INTERNAL_FUNCTION_PARAM_PASSTHRU);
 }
 
-/* -- what cannot work in a server
- * -------------------------------------------------------------------------------------- */
+/* -- what cannot work in a server -- */
 
 static struct {
     const char *name;

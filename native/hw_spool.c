@@ -50,7 +50,7 @@ int hw_spool_configure(const char *dir, size_t memory_total, uint64_t file_max, 
     return 0;
 }
 
-/* -- budgets ------------------------------------------------------------------------------------------------------ */
+/* -- budgets -- */
 
 size_t hw_spool_memory_reserve(size_t want, size_t least)
 {
@@ -111,7 +111,7 @@ void hw_spool_stats(hw_spool_stats_t *stats)
     stats->errors = atomic_load_explicit(&errors, memory_order_relaxed);
 }
 
-/* -- files -------------------------------------------------------------------------------------------------------- */
+/* -- files -- */
 
 static int open_unlinked(const char *dir)
 {

@@ -25,7 +25,7 @@ static __thread hw_thread_t storage;
 
 static void (*previous_interrupt)(zend_execute_data *execute_data);
 
-/* -- the soft kill ---------------------------------------------------------------------------------------------- */
+/* -- the soft kill -- */
 
 static void kill_signal_handler(int signal_number)
 {
@@ -96,7 +96,7 @@ bool hw_thread_kill(unsigned index, uint64_t request_id, const char *reason)
     return sent;
 }
 
-/* -- boot and end ------------------------------------------------------------------------------------------------ */
+/* -- boot and end -- */
 
 int hw_thread_boot(unsigned index)
 {
@@ -158,7 +158,7 @@ void hw_thread_free(unsigned index)
     atomic_store(&slot->thread_id, 0);
 }
 
-/* -- output ------------------------------------------------------------------------------------------------------- */
+/* -- output -- */
 
 bool hw_thread_hand_off(hw_thread_t *self)
 {
@@ -179,7 +179,7 @@ void hw_thread_complete(hw_thread_t *self)
     hw_request_finish(request, aborted ? HW_OUTCOME_ABORTED : HW_OUTCOME_COMPLETED, rest, rest_len);
 }
 
-/* -- one request --------------------------------------------------------------------------------------------------- */
+/* -- one request -- */
 
 static void bind_request(hw_thread_t *self, hw_request_t *request, hw_slot_t *slot)
 {

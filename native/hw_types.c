@@ -23,7 +23,7 @@ typedef struct {
     bool taken_done; /* DONE was given to the caller; GIL */
 } request_object_t;
 
-/* -- Site ---------------------------------------------------------------------------------------------------------- */
+/* -- Site -- */
 
 static PyObject *site_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -95,7 +95,7 @@ static PyType_Slot site_slots[] = {
 static PyType_Spec site_spec = {"howdah._native.Site", sizeof(site_object_t), 0,
                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, site_slots};
 
-/* -- Channel ------------------------------------------------------------------------------------------------------- */
+/* -- Channel -- */
 
 static PyObject *channel_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -176,7 +176,7 @@ static PyType_Slot channel_slots[] = {
 static PyType_Spec channel_spec = {"howdah._native.Channel", sizeof(channel_object_t), 0,
                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, channel_slots};
 
-/* -- Request ------------------------------------------------------------------------------------------------------- */
+/* -- Request -- */
 
 #define REQUEST(object) (((request_object_t *)(object))->request)
 

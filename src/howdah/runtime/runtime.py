@@ -252,6 +252,7 @@ class Runtime:
         known = self._native_sites.get(site)
         if known is None:
             env = tuple((os.fsencode(name), os.fsencode(value)) for name, value in site.config.env.items())
+            site.unchanged = native.unchanged
             known = self._native_sites[site] = engine.Site(site.root, b"Howdah", env)
         return known
 

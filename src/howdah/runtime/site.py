@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -70,6 +71,14 @@ class _Known(NamedTuple):
     verdict: _Verdict
 
 
+def _unchanged(file: bytes, known: _Known) -> bool:
+    try:
+        status = os.stat(file)  # noqa: PTH116 - bytes, and a Path costs more than the call
+    except OSError:
+        return False
+    return known[:3] == (status.st_ino, status.st_dev, status.st_ctime_ns) and stat.S_ISREG(status.st_mode)
+
+
 class Site:
     """Document root and path rules of one site.
 
@@ -84,6 +93,7 @@ class Site:
         config: as given.
         root: absolute document root with links resolved, as bytes.
         suffixes: lower-case script suffixes.
+        unchanged: tells whether a path still names a known regular file; the runtime puts a faster one in place.
 
     Raises:
         ConfigError: the root is missing, no folder or not readable, or ``try_files`` is wrong.
@@ -99,6 +109,7 @@ class Site:
         self._plan = lru_cache(_CACHED_PATHS)(self._make_plan)
         self._expand = lru_cache(_CACHED_PATHS)(self._make_candidates)
         self._known: dict[bytes, _Known] = {}
+        self.unchanged: Callable[[bytes, _Known], bool] = _unchanged
 
     def script(self, path: bytes, mount: bytes = b"") -> Target:
         """Find the script that a decoded path names.
@@ -121,6 +132,9 @@ class Site:
         if hidden:
             _refuse_hidden(hidden, path)
             raise ScriptNotFound(f"no script at {_shown(path)}")
+        known = self._known.get(file)
+        if known is not None and known[3] == "script" and self.unchanged(file, known):
+            return target
         try:
             status = os.stat(file)  # noqa: PTH116 - bytes, and a Path costs more than the call
         except OSError as error:
