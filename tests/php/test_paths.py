@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -24,6 +25,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (outside / "secret.conf").write_text("secret")
     (root / "inside.php").write_text("<?php echo 'inside script';")
     (root / "inside.txt").write_text("inside text")
+    (root / "style.css").write_text("body { color: black }\n" * 200)
+    (root / "style.css.gz").write_bytes(gzip.compress((root / "style.css").read_bytes()))
+    (root / "large.bin").write_bytes(bytes(range(256)) * 40_000)
     (root / "no-suffix").write_text("<?php echo 'must not run';")
     (root / "upload.jpg").write_text("<?php echo 'must not run';")
     (root / "folder.php").mkdir()
@@ -182,3 +186,32 @@ def test_conditional_and_range_requests_of_files_work(following: Server) -> None
 def test_files_cannot_be_written(following: Server, method: str) -> None:
     with following.client() as client:
         assert client.request(method, "/inside.txt", content=b"x").status_code == 405
+
+
+def test_a_compressed_sibling_is_sent_to_clients_that_take_it(following: Server) -> None:
+    plain = following.get("/style.css")
+    packed = following.get("/style.css", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["content-type"].startswith("text/css")
+    assert packed.text == plain.text
+    assert packed.headers["etag"] != plain.headers["etag"]
+
+
+def test_a_large_file_arrives_whole_and_in_ranges(following: Server) -> None:
+    whole = following.get("/large.bin")
+    assert whole.content == bytes(range(256)) * 40_000
+    part = following.get("/large.bin", headers={"range": "bytes=5000000-5000255"})
+    assert part.content == whole.content[5_000_000:5_000_256]
+    tail = following.get("/large.bin", headers={"range": "bytes=-10"})
+    assert tail.content == whole.content[-10:]
+
+
+def test_a_hundred_files_at_once_arrive_whole(following: Server) -> None:
+    answers = fetch_parallel(following.url, lambda i: {"url": "/style.css" if i % 2 else "/inside.txt"})
+    assert {len(answer.content) for answer in answers} == {11, 4400}
+
+
+def test_head_of_a_file_has_its_length_and_no_body(following: Server) -> None:
+    answer = get(following.port, "/large.bin", method="HEAD")
+    assert (answer.status, answer.header("content-length"), answer.body) == (200, b"10240000", b"")

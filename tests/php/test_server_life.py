@@ -251,3 +251,22 @@ def test_help_works_without_the_native_extension() -> None:
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "--root" in result.stdout
+
+
+def test_several_addresses_can_be_listened_on(own_server: ServerFactory) -> None:
+    second = free_port()
+    server = own_server(SCRIPTS, "--listen", f"127.0.0.1:{second}")
+    for port in (server.port, second):
+        assert httpx.get(f"http://127.0.0.1:{port}/hello.php?i=6", trust_env=False).text == "request 6"
+
+
+def test_an_address_of_ipv6_can_be_listened_on(own_server: ServerFactory) -> None:
+    port = free_port()
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", port))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    own_server(SCRIPTS, "--listen", f"[::1]:{port}")
+    seen = httpx.get(f"http://[::1]:{port}/server.php", trust_env=False).json()
+    assert (seen["REMOTE_ADDR"], seen["SERVER_NAME"]) == ("::1", "[::1]")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -110,6 +112,44 @@ class Server:
         return sorted(targets)
 
     def threads(self) -> int:
+        """Count the threads, without those of pools that grow on demand and are bounded: asyncio's and tokio's."""
+        pool = int(ask(self.control_path, "pool_threads"))
+        return sum(not name.startswith("tokio") for name in self._task_names()) - pool
+
+    def _task_names(self) -> list[str]:
+        names = []
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                names.append((task / "comm").read_text().strip())
+            except OSError:  # ended between listing and reading
+                continue
+        return names
+
+    def queued(self) -> int:
+        """Requests that wait for a PHP thread."""
+        return int(self.statistics()["queue_waiting"])
+
+    def running(self) -> int:
+        """PHP threads that run a request."""
+        numbers = self.statistics()
+        return int(numbers["num_threads"]) - int(numbers["idle_threads"])
+
+    def rejected(self) -> int:
+        """Requests refused before they ran."""
+        return sum(self.statistics()["rejected"].values())
+
+    def descriptors(self) -> list[str]:
+        """Give what the server's descriptors point to."""
+        folder = Path(f"/proc/{self.pid}/fd")
+        targets = []
+        for entry in folder.iterdir():
+            try:
+                targets.append(str(entry.readlink()))
+            except FileNotFoundError:  # closed between listing and reading
+                continue
+        return sorted(targets)
+
+    def threads(self) -> int:
         """Count the threads, without those of asyncio's own pool: it grows on demand, is bounded, and never shrinks."""
         pool = int(ask(self.control_path, "pool_threads"))
         return len(list(Path(f"/proc/{self.pid}/task").iterdir())) - pool
@@ -125,10 +165,7 @@ class Server:
         )
 
     def _thread_names(self) -> list[str]:
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return sorted((task / "comm").read_text().strip() for task in tasks) + list(
-            ask(self.control_path, "thread_names")
-        )
+        return [*sorted(self._task_names()), *ask(self.control_path, "thread_names")]
 
     def client(self, **options: Any) -> httpx.Client:
         """Give a client; close it. It asks for no compression unless told."""
@@ -281,6 +318,7 @@ def _start(
     port: int, arguments: list[str], env: Mapping[str, str] | None, cwd: Path | None, root: Path, prefix: str = ""
 ) -> Server:
     folder = Path(tempfile.mkdtemp(prefix="hw-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     log_path = folder / "server.log"
     control_path = str(folder / "control")
     with log_path.open("wb") as log:
