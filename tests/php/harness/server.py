@@ -125,35 +125,6 @@ class Server:
                 continue
         return names
 
-    def queued(self) -> int:
-        """Requests that wait for a PHP thread."""
-        return int(self.statistics()["queue_waiting"])
-
-    def running(self) -> int:
-        """PHP threads that run a request."""
-        numbers = self.statistics()
-        return int(numbers["num_threads"]) - int(numbers["idle_threads"])
-
-    def rejected(self) -> int:
-        """Requests refused before they ran."""
-        return sum(self.statistics()["rejected"].values())
-
-    def descriptors(self) -> list[str]:
-        """Give what the server's descriptors point to."""
-        folder = Path(f"/proc/{self.pid}/fd")
-        targets = []
-        for entry in folder.iterdir():
-            try:
-                targets.append(str(entry.readlink()))
-            except FileNotFoundError:  # closed between listing and reading
-                continue
-        return sorted(targets)
-
-    def threads(self) -> int:
-        """Count the threads, without those of asyncio's own pool: it grows on demand, is bounded, and never shrinks."""
-        pool = int(ask(self.control_path, "pool_threads"))
-        return len(list(Path(f"/proc/{self.pid}/task").iterdir())) - pool
-
     def connections(self) -> int:
         """Count the TCP connections that the server still holds."""
         lines = Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]
