@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from howdah.config.lexer import UNCLOSED_BRACE, UNOPENED_BRACE, Kind, Lexeme, Lines, breaks_line, scan
+from howdah.config.lexer import SPACES, UNCLOSED_BRACE, UNOPENED_BRACE, Kind, Lexeme, Lines, breaks_line, scan
 from howdah.errors import ConfigError
 
+_TRAILING = re.compile(rf"[{SPACES}]+\Z")
 _JOINED = re.compile(r"(\s*)(\\\r?\n)(\s*)")
 
 
@@ -68,7 +69,7 @@ def format_text(text: str, file: str) -> str:
         line, column = lines.position(offset)
         return ConfigError(message, file=file, line=line, column=column)
 
-    previous_end = int(text.startswith("\ufeff"))
+    previous_end = 0
     lexemes = list(scan(text))
     for index, lexeme in enumerate(lexemes):
         if lexeme.problem:
@@ -125,14 +126,32 @@ class _Printer:
         """Append a piece."""
         if piece.role is _Role.CLOSE:
             self._depth -= 1
-        self._parts += [self._separator(piece), piece.text]
+        separator = self._separator(piece)
+        if separator.startswith("\n"):
+            self._protect_line_end()
+        self._parts += [separator, piece.text]
         if piece.role is _Role.OPEN:
             self._depth += 1
         self._previous = piece.role
 
     def result(self) -> str:
-        """Give everything printed; a comment at the very end loses its trailing spaces."""
-        return "".join(self._parts).rstrip() + "\n"
+        """Give everything printed; a comment at the very end loses the spaces after it, as with Caddy."""
+        if self._previous is _Role.COMMENT:
+            self._parts[-1] = _TRAILING.sub("", self._parts[-1])
+        self._protect_line_end()
+        return "".join(self._parts) + "\n"
+
+    def _protect_line_end(self) -> None:
+        """Keep the last word what it is when its line ends here and did not end before."""
+        if self._previous is not _Role.TEXT:
+            return
+        word = self._parts[-1]
+        if word.endswith("\\"):
+            # Right before the end of the line it would join the next one.
+            self._parts.append(" ")
+        elif word.startswith("<<") and "\n" not in word:
+            # It would open a heredoc.
+            self._parts[-1] = "\\" + word
 
     def _separator(self, piece: _Piece) -> str:
         previous = self._previous

@@ -15,18 +15,19 @@ from enum import Enum
 
 from howdah.errors import ConfigError
 
-# Unicode's white space. Python's \s has four control characters more, which Caddy reads as text.
-_SPACE = "\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+# Unicode's white space, for a class of a regular expression, and the byte order mark, which nobody sees either.
+# Python's \s has four control characters more, which are text.
+SPACES = "\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _ENVIRONMENT = r"\{\$([^\s{}:]+)(?::([^}]*))?\}"
 
-# A backslash at the end of a line joins the next line to it.
-_GAP = re.compile(rf"(?:[{_SPACE}]|\\\r?\n)*")
+# A backslash at the end of a line joins the next line to it, if there is one.
+_GAP = re.compile(rf"(?:[{SPACES}]|\\(?:\r?\n|\Z))*")
 # A placeholder is one piece of a word even if its default holds spaces, because it is replaced before words are found.
-_WORD = re.compile(rf"(?:{_ENVIRONMENT}|[^{_SPACE}\\]|\\(?!\r?\n))+")
+_WORD = re.compile(rf"(?:{_ENVIRONMENT}|[^{SPACES}\\]|\\(?!\r?\n|\Z))+")
 _DOUBLE = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
 _BACKTICK = re.compile(r"`[^`]*(`?)")
 _COMMENT = re.compile(r"#[^\n]*?(?=\r?\n|\r?\Z)")
-_HEREDOC_OPENING = re.compile(rf"<<([^{_SPACE}]*)[ \t]*(?:\r?\n|\Z)")
+_HEREDOC_OPENING = re.compile(rf"<<([^{SPACES}]*)(?:(?!\n)[{SPACES}])*(?:\n|\Z)")
 _HEREDOC_MARKER = re.compile(r"[A-Za-z0-9_-]+")
 _REPLACED = re.compile(_ENVIRONMENT)
 
@@ -144,7 +145,7 @@ def decode(data: bytes, file: str) -> str:
 
 def scan(text: str) -> Iterator[Lexeme]:
     """Find all lexemes; what is wrong with one is told in it, so that this never fails."""
-    position = len(_BYTE_ORDER_MARK) if text.startswith(_BYTE_ORDER_MARK) else 0
+    position = 0
     while True:
         position = _end(_GAP, text, position)
         if position == len(text):
@@ -190,7 +191,7 @@ def _heredoc(text: str, opening: re.Match[str]) -> Lexeme:
             "write \\<< for the characters themselves"
         )
         return Lexeme(Kind.HEREDOC, start, opening.end(1), problem, start)
-    closing = re.compile(rf"^([ \t]*){marker}(?=[{_SPACE}]|\Z)", re.MULTILINE).search(text, opening.end())
+    closing = re.compile(rf"^([ \t]*){marker}(?=[{SPACES}]|\Z)", re.MULTILINE).search(text, opening.end())
     if closing is None:
         problem = f"the text that <<{marker} opens never ends; put {marker} alone at the start of a line after it"
         return Lexeme(Kind.HEREDOC, start, len(text), problem, start)
