@@ -134,3 +134,26 @@ def test_a_client_that_leaves_is_counted_as_aborted(classic: Server, tmp_path: P
     _start_and_leave(classic, f"/ticking.php?trace={trace}", trace)
     _ended_at(trace)
     wait_until(lambda: classic.statistics()["aborted"] == before + 1, "one more aborted request")
+
+
+@pytest.mark.parametrize(
+    "where", ["fiber", "shutdown", "destructor", "late destructor", "generator", "buffer", "callback", "try", "session"]
+)
+def test_a_script_that_prints_in_an_unusual_place_ends_when_its_client_leaves(
+    classic: Server, tmp_path: Path, where: str
+) -> None:
+    def one(i: int) -> None:
+        trace = tmp_path / f"trace{i}"
+        target = f"/ticking_inside.php?where={where.replace(' ', '%20')}&trace={trace}"
+        _start_and_leave(classic, target, trace)
+        wait_until(lambda: not _is_growing(trace), "the script to stop printing")
+        assert not Path(f"{trace}.full").exists()
+
+    run_parallel(one, 4)
+    assert classic.get("/hello.php?i=1").text == "request 1"
+
+
+def _is_growing(trace: Path) -> bool:
+    before = trace.read_text()
+    time.sleep(0.2)
+    return before != trace.read_text()

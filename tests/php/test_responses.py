@@ -256,3 +256,19 @@ def test_a_stalled_event_stream_is_held_back_and_ends_with_its_client(classic: S
 
 def test_json_of_a_script_is_not_changed_on_its_way(classic: Server) -> None:
     assert json.loads(get(classic.port, "/ini.php?names=precision").body) == {"precision": "14"}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd"])
+def test_what_is_flushed_arrives_at_once_compressed_too(classic: Server, tmp_path: Path, encoding: str) -> None:
+    gate = tmp_path / "gate"
+    with (
+        classic.client(headers={"accept-encoding": encoding}) as client,
+        client.stream("GET", f"/flush.php?gate={gate}&long=1") as answer,
+    ):
+        assert answer.headers.get("content-encoding") in {encoding, None}
+        pieces = answer.iter_text()
+        first = next(pieces)
+        assert first.startswith("first;")
+        assert "second" not in first
+        gate.touch()
+        assert "second" in "".join(pieces)
