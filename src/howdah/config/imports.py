@@ -15,8 +15,9 @@ from pathlib import Path
 from howdah.config.lexer import UNCLOSED_BRACE, UNOPENED_BRACE, Kind, Token, Unset, decode, tokenize
 from howdah.errors import ConfigError
 
-# More than any real configuration, less than what a few lines that import each other twice would make.
+# More than any real configuration, less than what a few snippets would make that each import the next one twice.
 _MOST_TOKENS = 1_000_000
+_MOST_IMPORTS = 20_000
 _DEEPEST_IMPORT = 50
 
 _ARGUMENT = re.compile(r"\{args(?:\.([^{}\s]*)|\[([^{}\[\]\s]*)\])\}")
@@ -60,6 +61,7 @@ class Importer:
         self._environ = environ
         self._snippets: dict[str, tuple[Token, tuple[Token, ...]]] = {}
         self._files: dict[Path, list[Token]] = {}
+        self._imports = 0
 
     def read(self, text: str, file: str) -> None:
         """Read the main file.
@@ -98,7 +100,9 @@ class Importer:
             self.tokens.append(token if token.first == first else replace(token, first=first))
             first = False
         if len(self.tokens) > _MOST_TOKENS:
-            raise self.tokens[-1].error(f"the imports make more than {_MOST_TOKENS:,} words; look for one that repeats")
+            raise self.tokens[-1].error(
+                f"with its imports this makes more than {_MOST_TOKENS:,} words; look for an import that is repeated"
+            )
         return first
 
     def _define(self, tokens: Sequence[Token], index: int) -> int:
@@ -130,6 +134,11 @@ class Importer:
             end = closing + 1
         if not words:
             raise call.error("import needs the name of a snippet, a file or a pattern such as sites/*.caddyfile")
+        self._imports += 1
+        if self._imports > _MOST_IMPORTS:
+            raise call.error(
+                f"there are more than {_MOST_IMPORTS:,} imports; look for snippets that import each other twice"
+            )
         if len(frame.chain) > _DEEPEST_IMPORT:
             raise call.error(f"more than {_DEEPEST_IMPORT} imports stand inside each other")
         for identity, name, body in self._targets(call, words[0]):

@@ -169,14 +169,16 @@ class TestSnippets:
     def test_import_is_an_ordinary_word_where_it_begins_no_line(self) -> None:
         assert words(site(read(':80 {\nrespond import x\n"import" y\n}\n')).lines) == ["respond import x", "import y"]
 
-    def test_imports_that_multiply_end_in_an_error(self) -> None:
-        levels = "".join(f"(s{n}) {{\nimport s{n + 1}\nimport s{n + 1}\n}}\n" for n in range(24))
-        message = mistake(
-            f"(s24) {{\nx\n}}\n{levels}:80 {{\nimport s0\n}}\n".replace(
-                "(s24) {\nx\n}\n", "(s24) {\n" + "x\n" * 30_000 + "}\n"
-            )
-        )
-        assert "look for one that repeats" in message
+    @pytest.mark.parametrize("last", ["", "x\n"])
+    def test_imports_that_multiply_end_in_an_error(self, last: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("howdah.config.imports._MOST_IMPORTS", 2000)
+        levels = "".join(f"(s{n}) {{\nimport s{n + 1}\nimport s{n + 1}\n}}\n" for n in range(40))
+        message = mistake(f"(s40) {{\n{last}}}\n{levels}:80 {{\nimport s0\n}}\n")
+        assert "there are more than 2,000 imports; look for snippets that import each other twice" in message
+
+    def test_too_many_words_are_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("howdah.config.imports._MOST_TOKENS", 2000)
+        assert "with its imports this makes more than 2,000 words" in mistake(":80 {\n" + "x\n" * 2000 + "}\n")
 
     def test_imports_inside_imports_are_counted(self) -> None:
         levels = "".join(f"(s{n}) {{\nimport s{n + 1}\n}}\n" for n in range(80))
