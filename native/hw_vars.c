@@ -9,15 +9,14 @@
 #include "hw_env.h"
 
 /* Every key that is set for each request. */
-#define HW_KEYS(X)                                                                                                     \
-    X(REMOTE_ADDR)                                                                                                     \
-    X(REMOTE_HOST)                                                                                                     \
-    X(REMOTE_PORT)                                                                                                     \
-    X(REMOTE_IDENT)                                                                                                    \
-    X(REMOTE_USER) X(DOCUMENT_ROOT) X(DOCUMENT_URI) X(SCRIPT_NAME) X(SCRIPT_FILENAME) X(PATH_INFO) X(PATH_TRANSLATED)  \
-        X(PHP_SELF) X(REQUEST_URI) X(QUERY_STRING) X(REQUEST_METHOD) X(REQUEST_SCHEME) X(HTTPS) X(SSL_PROTOCOL)        \
-            X(SSL_CIPHER) X(SERVER_NAME) X(SERVER_PORT) X(SERVER_PROTOCOL) X(SERVER_SOFTWARE) X(GATEWAY_INTERFACE)     \
-                X(CONTENT_LENGTH) X(CONTENT_TYPE) X(AUTH_TYPE)
+// clang-format off
+#define HW_KEYS(X) \
+    X(REMOTE_ADDR) X(REMOTE_HOST) X(REMOTE_PORT) X(REMOTE_IDENT) X(REMOTE_USER) \
+    X(DOCUMENT_ROOT) X(DOCUMENT_URI) X(SCRIPT_NAME) X(SCRIPT_FILENAME) X(PATH_INFO) X(PATH_TRANSLATED) X(PHP_SELF) \
+    X(REQUEST_URI) X(QUERY_STRING) X(REQUEST_METHOD) X(REQUEST_SCHEME) X(HTTPS) X(SSL_PROTOCOL) X(SSL_CIPHER) \
+    X(SERVER_NAME) X(SERVER_PORT) X(SERVER_PROTOCOL) X(SERVER_SOFTWARE) X(GATEWAY_INTERFACE) \
+    X(CONTENT_LENGTH) X(CONTENT_TYPE) X(AUTH_TYPE)
+// clang-format on
 
 typedef enum {
 #define X(name) KEY_##name,

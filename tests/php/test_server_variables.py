@@ -34,12 +34,11 @@ def test_a_post_with_authorization_path_info_and_query_is_described_exactly(clas
 
     for i, answer in enumerate(fetch_parallel(classic.url, request)):
         seen = answer.json()
-        authorization = "Basic " + base64.b64encode(b"kevin:password").decode()
         expected = {
             "REMOTE_USER": "kevin",
             "PHP_AUTH_USER": "kevin",
             "PHP_AUTH_PW": "password",
-            "HTTP_AUTHORIZATION": authorization,
+            "HTTP_AUTHORIZATION": "Basic " + base64.b64encode(b"kevin:password").decode(),
             "AUTH_TYPE": "",
             "REMOTE_IDENT": "",
             "PHP_SELF": "/server.php/baz/bat",

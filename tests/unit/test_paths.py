@@ -1,7 +1,5 @@
 """Path rules, with the attack vectors that have hit servers of this kind."""
 
-# ruff: noqa: RUF001 - look-alikes are the subject
-
 from __future__ import annotations
 
 from urllib.parse import quote_from_bytes

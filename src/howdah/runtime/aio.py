@@ -10,7 +10,7 @@ to their watchers, and ends those that have waited for a thread longer than ``ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from howdah.engine import native as engine
@@ -27,8 +27,9 @@ from howdah.runtime.ledger import Ledger
 from howdah.runtime.limits import TimeLimits
 
 if TYPE_CHECKING:
+    from howdah.runtime.request import RequestParts
     from howdah.runtime.runtime import Runtime
-    from howdah.runtime.site import Site, Target
+    from howdah.runtime.site import Site
 
 # A request that takes longer than this gets a watcher for its client's disconnect; a faster one pays nothing.
 SLOW_S = 0.02
@@ -233,24 +234,9 @@ class LoopDispatcher:
         """Count the end of an accepted request whose client left before it was submitted."""
         self.ledger.aborted += 1
 
-    def request(
-        self,
-        site: Site,
-        target: Target,
-        endpoint: tuple[bytes, bytes, bytes, bytes, bytes, bytes],
-        method: str,
-        request_uri: bytes,
-        query: bytes,
-        remote_addr: str,
-        remote_port: int | str,
-        headers: Sequence[tuple[bytes, bytes]],
-        env: Sequence[tuple[bytes, bytes]] | None = None,
-    ) -> engine.Request:
+    def request(self, site: Site, *parts: *RequestParts) -> engine.Request:
         """Build the native record of a request; give it its body before `submit`."""
-        native_site = self._runtime.native_site(site)
-        return native_site.request(
-            self._channel, target, endpoint, method, request_uri, query, remote_addr, remote_port, headers, env
-        )
+        return self._runtime.native_site(site).request(self._channel, *parts, None)
 
     def submit(self, request: engine.Request, on_slow: Callable[[Exchange], None] | None = None) -> Exchange:
         """Hand a request to PHP.

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from howdah.cgi.variables import Endpoint
 from howdah.config.model import SiteConfig
-from howdah.runtime.site import Site
+from howdah.runtime.site import Site, Target
+
+# What PHP needs to know of a request: script, connection, method, URI, query, client's address and port, headers.
+RequestParts = tuple[Target, Endpoint, str, bytes, bytes, str, int | str, Sequence[tuple[bytes, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from howdah.cgi.paths import decode_path
-from howdah.cgi.variables import Endpoint, endpoint, split_remote
+from howdah.cgi.variables import endpoint, split_remote
 from howdah.config.model import RuntimeConfig, SiteConfig
 from howdah.engine import native as engine
 from howdah.engine.ini import ini_defaults, ini_lines
@@ -35,8 +34,8 @@ from howdah.errors import (
 from howdah.runtime.lifecycle import wait_states
 from howdah.runtime.logs import LogPump
 from howdah.runtime.opcache import FORCED_INI, OpcacheKeeper
-from howdah.runtime.request import Request, Response
-from howdah.runtime.site import Site, Target
+from howdah.runtime.request import Request, RequestParts, Response
+from howdah.runtime.site import Site
 from howdah.runtime.sizing import thread_count
 from howdah.runtime.stats import RuntimeStatistics, collect
 from howdah.runtime.sync import SyncDispatcher
@@ -376,10 +375,7 @@ def _site_key(config: SiteConfig) -> SiteConfig | str:
     return config
 
 
-_Arguments = tuple[Target, Endpoint, str, bytes, bytes, str, int, Sequence[tuple[bytes, bytes]]]
-
-
-def _arguments(site: Site, request: Request) -> _Arguments:
+def _arguments(site: Site, request: Request) -> RequestParts:
     """Give target, endpoint, method, URI, query, client and headers of a request value."""
     path, _, query = request.target.partition(b"?")
     target = site.script(decode_path(path))
