@@ -439,7 +439,9 @@ static PyObject *request_times(PyObject *object, void *unused)
     hw_request_t *request = REQUEST(object);
     int64_t now = hw_port_now_ns();
     int64_t started = request->started_ns > 0 ? request->started_ns : now;
-    int64_t ended = request->ended_ns > 0 ? request->ended_ns : now;
+    /* After frankenphp_finish_request() the response has ended, but the script runs on. */
+    bool runs = atomic_load(&request->state) == HW_REQUEST_RUNNING;
+    int64_t ended = request->ended_ns > 0 && !runs ? request->ended_ns : now;
     double queued = (double)(started - request->created_ns) / 1e9;
     double running = request->started_ns > 0 ? (double)(ended - started) / 1e9 : 0.0;
     return Py_BuildValue("(dd)", queued, running);

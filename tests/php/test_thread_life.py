@@ -246,3 +246,21 @@ except ConfigError as error:
     print(json.dumps(str(error)))
 """)
     assert "yet" in seen
+
+
+def test_request_timeout_holds_after_the_response_is_finished() -> None:
+    seen = run("""
+import asyncio
+runtime = Runtime(num_threads=1, request_timeout_s=0.3, php_ini={"max_execution_time": "0"})
+runtime.start()
+async def main():
+    first = await runtime.handle_async(request(b"/endless.php?where=finished"))
+    began = time.monotonic()
+    second = await runtime.handle_async(request(b"/hello.php"))
+    return first.status, second.status, time.monotonic() - began
+print(json.dumps(asyncio.run(main())))
+assert runtime.stop()
+""")
+    first, second, took = seen
+    assert (first, second) == (200, 200)
+    assert took < 2

@@ -191,6 +191,8 @@ class Exchange:
             self._dispatcher.ledger.ended(outcome)
             self._dispatcher.limits.report(self.request)
             self._leave()
+            if self._dispatcher.limits.timeout_s and self.request.finished_early:
+                self._dispatcher.watch_rest(self)
 
     def _leave(self) -> None:
         self.ended = True
@@ -215,6 +217,7 @@ class LoopDispatcher:
         self._open: dict[int, Exchange] = {}
         self._slow: dict[int, Exchange] = {}
         self._waiting: dict[int, Exchange] = {}
+        self._rest: dict[int, Exchange] = {}
         self._flush_is_due = False
         self.tick = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -274,6 +277,12 @@ class LoopDispatcher:
             self._slow.pop(number, None)
             self._waiting.pop(number, None)
 
+    def watch_rest(self, exchange: Exchange) -> None:
+        """Hold a script to the time limit that goes on after it has finished its response."""
+        self._rest[exchange.number] = exchange
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
+
     def close(self) -> None:
         """Detach from the loop; open exchanges are aborted. Call it on the loop's thread."""
         if self._sweeper is not None:
@@ -326,7 +335,12 @@ class LoopDispatcher:
         if has_timeout:
             for exchange in self._slow.values():
                 self.limits.enforce(exchange.request)
-        if self._open or self._waiting or (has_timeout and self._slow):
+            for number, exchange in list(self._rest.items()):
+                if exchange.request.state == "done":
+                    del self._rest[number]
+                else:
+                    self.limits.enforce(exchange.request)
+        if self._open or self._waiting or self._rest or (has_timeout and self._slow):
             self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
 
     def _reject_overdue(self, now: float) -> None:
