@@ -2,6 +2,7 @@
 #include "hw_types.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 #include "hw_build.h"
@@ -151,6 +152,18 @@ static PyObject *channel_drain(PyObject *object, PyObject *unused)
     return ids;
 }
 
+static PyObject *channel_wait(PyObject *object, PyObject *timeout)
+{
+    hw_channel_t *channel = ((channel_object_t *)object)->channel;
+    double timeout_s = PyFloat_AsDouble(timeout);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    struct pollfd wakeup = {.fd = hw_channel_fileno(channel), .events = POLLIN};
+    Py_BEGIN_ALLOW_THREADS(void) poll(&wakeup, 1, (int)(timeout_s * 1000));
+    Py_END_ALLOW_THREADS return channel_drain(object, NULL);
+}
+
 static PyObject *channel_close(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -161,6 +174,7 @@ static PyObject *channel_close(PyObject *object, PyObject *unused)
 static PyMethodDef channel_methods[] = {
     {"fileno", channel_fileno, METH_NOARGS, NULL},
     {"drain", channel_drain, METH_NOARGS, NULL},
+    {"wait", channel_wait, METH_O, NULL},
     {"close", channel_close, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from howdah.runtime.runtime import Runtime
 
 _PIECE_BYTES = 1024 * 1024
-_POLL_MS = 50
+_SLICE_S = 0.05
 
 
 class SyncDispatcher:
@@ -98,19 +97,16 @@ class SyncDispatcher:
                 if code == PUSH_FULL
                 else Draining("the runtime is stopping")
             )
-        poller = select.poll()
-        poller.register(channel.fileno(), select.POLLIN)
         deadline = time.monotonic() + self._max_wait_s if self._max_wait_s > 0 else None
         response = Response(200, [], b"")
         pieces: list[bytes] = []
         status, headers = 200, response.headers
         while True:
-            if not poller.poll(_POLL_MS):
+            if not channel.wait(_SLICE_S):
                 self._limits.enforce(request)
                 if deadline is not None and time.monotonic() > deadline and request.cancel():
                     raise WaitTimeout(f"no PHP thread was free for {self._max_wait_s:g} s")
                 continue
-            channel.drain()
             flags = MORE
             while flags & MORE:
                 flags, code, fields, body = request.take(_PIECE_BYTES)
