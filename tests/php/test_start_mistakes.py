@@ -127,7 +127,7 @@ def test_an_ini_value_that_makes_no_sense_hurts_nobody_else(own_server: ServerFa
 
 
 def test_a_drain_says_what_it_waits_for(own_server: ServerFactory, tmp_path: Path) -> None:
-    server = own_server(SCRIPTS, "--num-threads", "1")
+    server = own_server(SCRIPTS, "--num-threads", "1", "--debug")
     trace, gate = tmp_path / "trace", tmp_path / "gate"
     with RawConnection(server.port) as connection:
         connection.send(f"GET /sleep.php?trace={trace}&gate={gate} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
