@@ -200,9 +200,8 @@ static void bind_request(hw_thread_t *self, hw_request_t *request, hw_slot_t *sl
 static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
 {
     hw_request_t *request = self->request;
-    if (!self->finished) {
-        hw_thread_complete(self);
-    }
+    /* All of this before the client's side can see the end: from then on the request is neither running nor killable.
+     */
     atomic_store_explicit(&slot->request_id, 0, memory_order_release);
     pthread_mutex_lock(&slot->kill_lock);
     slot->kill_id = 0; /* a kill that came too late */
@@ -210,6 +209,9 @@ static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
     atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&slot->life_requests, 1, memory_order_relaxed);
     atomic_store_explicit(&request->state, HW_REQUEST_DONE, memory_order_release);
+    if (!self->finished) {
+        hw_thread_complete(self);
+    }
     self->request = NULL;
     request->interrupt = NULL;
     hw_sapi_unbind();

@@ -369,7 +369,7 @@ class TestResponse:
     def test_server_that_says_the_client_left_ends_the_request(
         self, root: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "howdah.web")
+        caplog.set_level(logging.DEBUG, "howdah.web")
         app, php = server(root)
 
         async def run() -> None:

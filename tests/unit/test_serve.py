@@ -19,6 +19,7 @@ from howdah.serve.address import (
     Address,
     ListenError,
     bind,
+    listen,
     parse_address,
     remove_socket_file,
     shown_url,
@@ -250,3 +251,18 @@ def test_leaving_at_once_flushes(capfd: pytest.CaptureFixture[str]) -> None:
         life.leave_now(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert capfd.readouterr().out == "flushed"
+
+
+def test_a_port_that_another_process_listens_on_first_is_named() -> None:
+    address = parse_address("127.0.0.1:0")
+    first = bind(address)
+    second = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        second.bind(first.getsockname())
+        second.listen()
+        with pytest.raises(ListenError, match="the port is in use"):
+            listen(address, first)
+    finally:
+        first.close()
+        second.close()

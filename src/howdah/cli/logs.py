@@ -1,4 +1,4 @@
-"""How the commands log: to standard error, quiet unless asked."""
+"""How the commands log: to standard error, quiet in a normal run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 def configure_logging(*, debug: bool, access_log: bool) -> None:
     """Set up ``logging`` for a server process.
 
-    Warnings and errors are always shown, and what scripts log themselves from notice on.
+    A normal run logs next to nothing: what scripts log themselves from notice on, what a stop waits for, and
+    warnings.
 
     Args:
         debug: show everything.
@@ -20,6 +21,5 @@ def configure_logging(*, debug: bool, access_log: bool) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    logging.getLogger("howdah").setLevel(logging.DEBUG if debug else logging.WARNING)
-    logging.getLogger("howdah.php").setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger("howdah").setLevel(logging.DEBUG if debug else logging.INFO)
     logging.getLogger("howdah.access").setLevel(logging.INFO if access_log else logging.CRITICAL)

@@ -176,6 +176,18 @@ def socket_inode(address: Address) -> int:
     return os.lstat(address.path).st_ino if address.kind == "unix" else 0
 
 
+def listen(address: Address, bound: socket.socket) -> None:
+    """Let connections come. Another process may have bound the port too and have been quicker.
+
+    Raises:
+        ListenError: it was.
+    """
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {_reason(error, address)}") from None
+
+
 def _reason(error: OSError, address: Address) -> str:
     if error.errno == errno.EADDRINUSE:
         if address.kind == "unix":

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from howdah.errors import InternalError
-from howdah.serve.address import Address, bind, parse_address, remove_socket_file, shown_url, socket_inode
+from howdah.serve.address import Address, bind, listen, parse_address, remove_socket_file, shown_url, socket_inode
 
 if TYPE_CHECKING:
     from howdah.config.model import ServerConfig
@@ -123,6 +123,8 @@ class ServerProcess:
             connections = max_connections() // len(self._sockets)
             listeners = [Listener(app, opened, self._config, connections) for _, opened, _ in self._sockets]
             start.wait()
+            for address, opened, _ in self._sockets:
+                listen(address, opened)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve(listeners, urls))
             return 0

@@ -113,7 +113,7 @@ class PHPApp:
         except OSError as error:
             # The server's send() says so when the client left, static files when they shrank. Ending without the
             # end of the body makes the server cut the connection.
-            _log.info("the response to %a was not completed: %s", scope["path"], error)
+            _log.debug("the response to %a was not completed: %s", scope["path"], error)
 
     def _route(self, path: bytes, query: bytes, mount: bytes, method: str) -> Route:
         return ScriptRoute(self._site.script(decode_path(path), mount))
