@@ -19,6 +19,7 @@ import pytest
 from apps import dokuwiki
 from apps.dokuwiki_client import FULL_NAME, TITLE, Wiki, WikiError
 from apps.serving import Served, serving
+from tests.php.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +118,10 @@ def test_written_page_is_found_by_search(author: Wiki) -> None:
     author.write("find:me", "====== Find me ======\n\nThe quokka sleeps.\n")
     # the page asks for the indexer as an invisible image
     assert author.get("/lib/exe/taskrunner.php", id="find:me").content.startswith(b"GIF89a")
-    assert 'data-wiki-id="find:me"' in author.page("start", do="search", q="quokka")
+    # which works on after it has answered
+    wait_until(
+        lambda: 'data-wiki-id="find:me"' in author.page("start", do="search", q="quokka"), "the page to be indexed"
+    )
 
 
 @pytest.mark.parametrize("way", ["form", "body"])
