@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tarfile
@@ -88,6 +89,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Extract without leaving the folder. The filter for it came with Python 3.11.4, and Debian 12 has 3.11.2."""
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+        return
+    for member in archive.getmembers():
+        member.name = member.name.lstrip("/")
+        targets = [member.name] + ([str(Path(member.name).parent / member.linkname)] if member.issym() else [])
+        if member.islnk():
+            targets.append(member.linkname)
+        if member.isdev() or any(os.path.normpath(target).startswith(("..", "/")) for target in targets):
+            raise tarfile.ExtractError(f"{member.name} would be written outside the folder")
+        archive.extract(member, folder)
+
+
 def unpack(tarball: Path, folder: Path) -> Path:
     """Unpack a source tarball.
 
@@ -104,7 +120,7 @@ def unpack(tarball: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(tarball) as archive:
-            archive.extractall(folder, filter="data")
+            _extract(archive, folder)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise SourceError(f"{tarball} cannot be unpacked: {error}") from error
     # Debian's packages of extensions hold a folder per supported PHP generation; the newest fits PHP 8.
