@@ -15,6 +15,7 @@
 #include "hw_functions.h"
 #include "hw_locale.h"
 #include "hw_log.h"
+#include "hw_opcache.h"
 #include "hw_sapi.h"
 #include "hw_spawn.h"
 #include "hw_thread.h"
@@ -222,6 +223,7 @@ static PHP_RSHUTDOWN_FUNCTION(howdah)
     /* After shutdown functions and destructors, also where one of them forked; before session and uploads, which belong
      * to the request that goes on in the server. */
     hw_fork_exit_if_child(EG(exit_status));
+    hw_opcache_look();
     hw_locale_request_end();
     hw_timer_hide();
     return SUCCESS;

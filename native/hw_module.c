@@ -345,6 +345,13 @@ static PyObject *opcache(PyObject *module, PyObject *wipe)
         (unsigned long long)status.hits, "misses", (unsigned long long)status.misses);
 }
 
+static PyObject *opcache_pending(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return PyBool_FromLong(hw_opcache_is_pending());
+}
+
 static PyObject *queue_evict(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -454,6 +461,7 @@ static PyMethodDef module_methods[] = {
     {"queue_pause", queue_pause, METH_NOARGS, NULL},
     {"queue_resume", queue_resume, METH_NOARGS, NULL},
     {"opcache", opcache, METH_O, NULL},
+    {"opcache_pending", opcache_pending, METH_NOARGS, NULL},
     {"queue_evict", queue_evict, METH_NOARGS, NULL},
     {"unchanged", (PyCFunction)(void (*)(void))unchanged, METH_FASTCALL, NULL},
     {"statistics", statistics, METH_NOARGS, NULL},

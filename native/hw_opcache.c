@@ -8,13 +8,20 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "hw_port.h"
 #include "hw_timer.h"
 
-static int lock_fd = -1; /* php-main only */
+#define LOOK_EVERY_NS ((int64_t)1000000000)
+
+static int lock_fd = -1;             /* written by php-main while no PHP thread lives */
+static _Atomic int64_t next_look_ns; /* by compare-and-swap, any PHP thread */
+static _Atomic bool pending;         /* any PHP thread and php-main */
+static zif_handler original_reset;   /* php-main, before any PHP thread lives */
 
 /* OPcache's lock file, found among our descriptors: a deleted .ZendSem.* file, or a memfd in newer versions. */
 static int find_lock_file(void)
@@ -50,8 +57,29 @@ static bool set_lock(short type)
 #endif
 }
 
+static ZEND_NAMED_FUNCTION(reset_and_note)
+{
+    original_reset(INTERNAL_FUNCTION_PARAM_PASSTHRU);
+    atomic_store_explicit(&pending, true, memory_order_relaxed);
+}
+
+static zend_internal_function *find_reset(void)
+{
+    zend_function *function = zend_hash_str_find_ptr(CG(function_table), "opcache_reset", strlen("opcache_reset"));
+    return function != NULL && function->type == ZEND_INTERNAL_FUNCTION ? &function->internal_function : NULL;
+}
+
+void hw_opcache_thread_begin(void)
+{
+    zend_internal_function *reset = lock_fd >= 0 ? find_reset() : NULL;
+    if (reset != NULL && original_reset != NULL) {
+        reset->handler = reset_and_note;
+    }
+}
+
 const char *hw_opcache_guard(void)
 {
+    atomic_store(&pending, false);
     if (zend_get_extension("Zend OPcache") == NULL || !INI_BOOL("opcache.enable")) {
         return NULL;
     }
@@ -62,6 +90,8 @@ const char *hw_opcache_guard(void)
     if (lock_fd < 0) {
         return "OPcache's lock file was not found, so its resets could not be made safe; start with opcache.enable=0";
     }
+    zend_internal_function *reset = find_reset();
+    original_reset = reset != NULL ? reset->handler : NULL;
     return set_lock(F_RDLCK) ? NULL
                              : "OPcache's lock file cannot be locked, so its resets could not be made safe; start with "
                                "opcache.enable=0";
@@ -102,7 +132,14 @@ static bool ask(hw_opcache_status_t *status)
     ZVAL_STRING(&function, "opcache_get_status");
     ZVAL_FALSE(&argument);
     ZVAL_UNDEF(&answer);
+    /* opcache.restrict_api allows only scripts under a path; we are none of them, and no stranger either. */
+    char *script = SG(request_info).path_translated;
+    char *allowed = INI_STR("opcache.restrict_api");
+    if (allowed != NULL && *allowed != '\0') {
+        SG(request_info).path_translated = allowed;
+    }
     bool called = call_user_function(NULL, NULL, &function, &answer, 1, &argument) == SUCCESS;
+    SG(request_info).path_translated = script;
     called = called && Z_TYPE(answer) == IS_ARRAY;
     if (called) {
         zval *memory = member(&answer, "memory_usage");
@@ -121,6 +158,23 @@ static bool ask(hw_opcache_status_t *status)
     zval_ptr_dtor(&answer);
     zval_ptr_dtor(&function);
     return called;
+}
+
+void hw_opcache_look(void)
+{
+    hw_opcache_status_t status = {0};
+    int64_t now = hw_port_now_ns();
+    int64_t due = atomic_load_explicit(&next_look_ns, memory_order_relaxed);
+    if (lock_fd >= 0 && now >= due && atomic_compare_exchange_strong(&next_look_ns, &due, now + LOOK_EVERY_NS)) {
+        if (ask(&status)) {
+            atomic_store_explicit(&pending, status.restart_pending, memory_order_relaxed);
+        }
+    }
+}
+
+bool hw_opcache_is_pending(void)
+{
+    return atomic_load_explicit(&pending, memory_order_relaxed);
 }
 
 bool hw_opcache_inspect(hw_opcache_status_t *status)
@@ -147,5 +201,8 @@ bool hw_opcache_wipe(hw_opcache_status_t *status)
     }
     /* OPcache wipes in the start-up of this request. */
     bool answered = hw_opcache_inspect(status);
+    if (answered) {
+        atomic_store_explicit(&pending, status->restart_pending, memory_order_relaxed);
+    }
     return set_lock(F_RDLCK) && answered;
 }

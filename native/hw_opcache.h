@@ -29,8 +29,22 @@ typedef struct {
  * Owns: a descriptor for the life of the engine. Fails: a static text; OPcache would not be safe then. */
 HW_HIDDEN const char *hw_opcache_guard(void);
 
+/* Has this thread's opcache_reset() tell that a wipe is due. OPcache registers its functions after all modules have
+ * started, when each thread has a function table of its own already.
+ * Thread: php, at boot. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_opcache_thread_begin(void);
+
 /* Closes the descriptor. Thread: main, before module shutdown. Locks: none. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_opcache_unguard(void);
+
+/* Looks whether OPcache waits for a wipe, at most once a second; for the end of each request. A request of our own
+ * every second would start sessions and whatever else extensions do in request start-ups. Thread: php, in RSHUTDOWN.
+ * Locks: none. Owns: nothing. Fails: silently, it is looked again a second later. */
+HW_HIDDEN void hw_opcache_look(void);
+
+/* What was seen last; true also after opcache_reset() was called.
+ * Thread: any. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN bool hw_opcache_is_pending(void);
 
 /* Looks at OPcache in a request of its own. Thread: main. Locks: none. Owns: fills status. Fails: false. */
 HW_HIDDEN bool hw_opcache_inspect(hw_opcache_status_t *status);

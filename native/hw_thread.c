@@ -15,6 +15,7 @@
 #include "hw_env.h"
 #include "hw_locale.h"
 #include "hw_log.h"
+#include "hw_opcache.h"
 #include "hw_port.h"
 #include "hw_sapi.h"
 #include "hw_thread.h"
@@ -114,6 +115,7 @@ int hw_thread_boot(unsigned index)
 #ifdef ZEND_TSRMLS_CACHE_UPDATE
     ZEND_TSRMLS_CACHE_UPDATE();
 #endif
+    hw_opcache_thread_begin();
     memset(&storage, 0, sizeof storage);
     storage.slot = index;
     hw_self = &storage;

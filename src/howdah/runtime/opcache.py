@@ -68,6 +68,8 @@ class OpcacheKeeper:
         while not self._stopping.wait(_LOOK_S):
             if time.monotonic() < not_before:
                 continue
+            if not native.opcache_pending():
+                continue
             status = native.opcache(False)
             if status is None or not status["restart_pending"]:
                 continue
