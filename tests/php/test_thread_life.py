@@ -235,7 +235,7 @@ assert runtime.stop()
     assert 0.3 <= took < 1.3
 
 
-@pytest.mark.parametrize("setting", ["max_threads=64", "workers=(WorkerConfig('worker.php'),)"])
+@pytest.mark.parametrize("setting", ["max_threads=64", "max_idle_time_s=1.0", "workers=(WorkerConfig('worker.php'),)"])
 def test_a_setting_whose_feature_is_missing_is_refused(setting: str) -> None:
     seen = run(f"""
 from howdah.config.model import WorkerConfig

@@ -365,6 +365,8 @@ def _refuse_what_is_missing(config: RuntimeConfig) -> None:
         raise ConfigError("worker scripts cannot be run yet: leave `workers` out", directive="workers")
     if config.max_threads is not None and config.max_threads != thread_count(config):
         raise ConfigError("threads are not scaled yet: leave `max_threads` out", directive="max_threads")
+    if config.max_idle_time_s != RuntimeConfig().max_idle_time_s:
+        raise ConfigError("threads are not scaled yet: leave `max_idle_time` out", directive="max_idle_time")
 
 
 def _site_key(config: SiteConfig) -> SiteConfig | str:
