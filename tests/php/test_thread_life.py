@@ -264,3 +264,22 @@ assert runtime.stop()
     first, second, took = seen
     assert (first, second) == (200, 200)
     assert took < 2
+
+
+def test_statistics_go_on_over_a_stop_and_count_nothing_twice() -> None:
+    seen = run("""
+import asyncio
+runtime = Runtime(num_threads=1)
+counts = []
+async def main():
+    for _ in range(2):
+        await asyncio.to_thread(runtime.start)
+        await runtime.handle_async(request(b"/hello.php"))
+        await asyncio.to_thread(runtime.handle, request(b"/hello.php"))
+        await asyncio.to_thread(runtime.stop)
+        statistics = runtime.statistics()
+        counts.append([statistics.accepted, statistics.completed, statistics.open])
+asyncio.run(main())
+print(json.dumps(counts))
+""")
+    assert seen == [[2, 2, 0], [4, 4, 0]]

@@ -140,6 +140,8 @@ class Runtime:
         self._pid = os.getpid()
         self._pump = LogPump()
         self._pump.start()
+        if self._sync is not None:
+            self._retired.append(self._sync.ledger)
         self._sync = SyncDispatcher(self)
         self._threads = [PhpThread(slot, self.config.max_requests) for slot in range(count)]
         for thread in self._threads:
@@ -193,8 +195,6 @@ class Runtime:
                 _log.warning("%d waiting requests were refused because the server stops", evicted)
             _log.warning("ending %d requests that outlived the grace time: %s", len(busy), self._describe(busy))
             busy = self._kill(busy)
-        for dispatcher in self._dispatchers.values():
-            self._retired.append(dispatcher.ledger)
         if self._pump is not None and busy:
             self._pump.stop()
         if busy:
