@@ -235,6 +235,17 @@ static void execute(hw_thread_t *self)
     zend_destroy_file_handle(&file);
 }
 
+/* PHP's request start-up clears EG(vm_interrupt), and with it a kill that came before. */
+static void rearm_kill(hw_thread_t *self)
+{
+    hw_slot_t *slot = hw_board_slot(self->slot);
+    pthread_mutex_lock(&slot->kill_lock);
+    if (slot->kill_id == self->request->id) {
+        zend_atomic_bool_store_ex(&EG(vm_interrupt), true);
+    }
+    pthread_mutex_unlock(&slot->kill_lock);
+}
+
 /* After a request start-up that failed. php_request_shutdown() would visit modules whose start-up never ran, and date's
  * frees what that would have set (seen). So only what outlives the thread is given back, which is uploaded files, and
  * the rest goes with the thread's storage. */
@@ -264,6 +275,7 @@ static bool serve(hw_thread_t *self)
         if (php_request_startup() == SUCCESS) {
             started = true;
             EG(exit_status) = 0;
+            rearm_kill(self);
             execute(self);
             hw_slot_t *slot = hw_board_slot(self->slot);
             atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);
