@@ -24,10 +24,8 @@ typedef struct {
     char *out;             /* output that was not handed over; malloc */
     size_t out_len;
     size_t out_size;
-    bool finished;         /* the response is complete, what follows is discarded */
-    bool event_stream;     /* text/event-stream: spooled to 1 MiB only */
-    int connection_status; /* PHP's, at the moment of frankenphp_finish_request() */
-    hw_str_t cookies;      /* emalloc'ed by PHP's rules; unused outside sapi_activate */
+    bool finished;     /* the response is complete, what follows is discarded */
+    bool event_stream; /* text/event-stream: spooled to 1 MiB only */
 } hw_thread_t;
 
 /* The calling PHP thread; NULL elsewhere. */
