@@ -39,7 +39,7 @@ class RuntimeConfig:
 
     Args:
         num_threads: PHP threads started at the beginning; None means twice the usable cores.
-        max_threads: upper bound of threads; None means ``num_threads``.
+        max_threads: upper bound of threads, or ``auto`` (what memory allows); None means ``num_threads``.
         max_wait_time_s: longest wait for a thread before 503; 0 waits for ever.
         max_idle_time_s: idle time after which a thread beyond ``num_threads`` may go.
         max_requests: requests after which a thread is recycled; 0 never recycles.
@@ -47,13 +47,16 @@ class RuntimeConfig:
         request_timeout_s: wall-clock limit of one request; 0 is none.
         slow_request_threshold_s: requests slower than this are logged; 0 logs none.
         grace_s: time that running requests get when the runtime stops.
+        max_thread_memory_bytes: PHP memory at the end of a request from which a thread is recycled; 0 never.
+        opcache_restart_grace_s: time that requests get to end before a wipe of OPcache is put off.
+        thread_stack_size_bytes: stack of a PHP thread, taken from memory as it is used.
         php_ini: ini entries that win over every php.ini, in this order.
         workers: worker scripts.
         debug: show PHP errors in the response and log more.
     """
 
     num_threads: int | None = None
-    max_threads: int | None = None
+    max_threads: int | Literal["auto"] | None = None
     max_wait_time_s: float = 30.0
     max_idle_time_s: float = 5.0
     max_requests: int = 0
@@ -61,6 +64,9 @@ class RuntimeConfig:
     request_timeout_s: float = 0.0
     slow_request_threshold_s: float = 0.0
     grace_s: float = 30.0
+    max_thread_memory_bytes: int = 0
+    opcache_restart_grace_s: float = 5.0
+    thread_stack_size_bytes: int = 16 * MIB
     php_ini: Mapping[str, str] = field(default_factory=_no_map)
     workers: tuple[WorkerConfig, ...] = ()
     debug: bool = False
@@ -72,7 +78,7 @@ class RuntimeConfig:
             "num_threads",
         )
         _require(
-            self.max_threads is None or self.max_threads >= (self.num_threads or 1),
+            self.max_threads in {None, "auto"} or int(self.max_threads or 0) >= (self.num_threads or 1),
             "max_threads must not be smaller than num_threads",
             "max_threads",
         )
@@ -84,7 +90,22 @@ class RuntimeConfig:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """A worker script: boots once per thread and handles many requests."""
+    """A worker script: boots once per thread and handles many requests.
+
+    Args:
+        file: the script; relative paths count from the current directory.
+        num: threads started at the beginning; None means twice the usable cores.
+        name: unique name; None means the absolute path of the file.
+        env: variables that the script sees while it boots, and by ``getenv()`` also in its requests.
+        watch: patterns of files whose change restarts the worker.
+        match: paths that go to this worker whether or not such a file exists (workers of a site only).
+        max_threads: upper bound of the worker's threads; 0 means the runtime's.
+        max_requests: requests after which a thread is recycled; 0 means the runtime's.
+        max_consecutive_failures: boots that may fail one after the other while the server starts; -1 any number.
+        request_timeout_s: wall-clock limit of one request; 0 means the runtime's.
+        reset_to_baseline: after each request, restore what the script had at its first
+            ``frankenphp_handle_request()``: environment, ini entries, handlers, locale, umask, directory.
+    """
 
     file: str
     num: int | None = None
@@ -96,6 +117,19 @@ class WorkerConfig:
     max_requests: int = 0
     max_consecutive_failures: int = 6
     request_timeout_s: float = 0.0
+    reset_to_baseline: bool = True
+
+    def __post_init__(self) -> None:
+        _require(bool(self.file), "a worker needs a script file", "worker")
+        _require(self.num is None or self.num >= 0, "num must not be negative (0 means the default)", "num")
+        _require(self.max_threads >= 0, "max_threads must not be negative (0 means the runtime's)", "max_threads")
+        _require(self.max_requests >= 0, "max_requests must not be negative (0 means the runtime's)", "max_requests")
+        _require(
+            self.max_consecutive_failures >= -1,
+            "max_consecutive_failures must be -1 (for ever) or more",
+            "max_consecutive_failures",
+        )
+        _require(self.request_timeout_s >= 0, "request_timeout must not be negative", "request_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +147,7 @@ class SiteConfig:
         request_body_timeout_s: longest silence of a client that sends a body; 0 is none.
         max_body_size_bytes: larger bodies are refused with 413; 0 is no limit.
         workers: worker scripts of this site.
+        request_timeout_s: wall-clock limit of one request; 0 means the runtime's.
     """
 
     root: str = "."
@@ -125,6 +160,7 @@ class SiteConfig:
     request_body_timeout_s: float = DEFAULT_REQUEST_BODY_TIMEOUT_S
     max_body_size_bytes: int = DEFAULT_MAX_BODY_SIZE_BYTES
     workers: tuple[WorkerConfig, ...] = ()
+    request_timeout_s: float = 0.0
 
     def __post_init__(self) -> None:
         _require(bool(self.split), "split needs at least one suffix such as .php", "split")
