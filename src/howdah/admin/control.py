@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from howdah.runtime.runtime import Runtime
-    from howdah.runtime.stats import RuntimeStatistics
+    from howdah.observe.snapshot import Snapshot
 
 
 class Control(Protocol):
@@ -21,12 +20,8 @@ class Control(Protocol):
     server's own loop, which `howdah.admin.thread.AdminThread` gets for that.
     """
 
-    @property
-    def runtime(self) -> Runtime:
-        """PHP in this process."""
-
-    def statistics(self) -> RuntimeStatistics:
-        """Give a snapshot of the runtime."""
+    def statistics(self) -> Snapshot:
+        """Give a snapshot of the runtime: ``Runtime.statistics()``."""
 
     def ready_reason(self) -> str | None:
         """Say in one sentence why the server is not ready; None when it is."""
