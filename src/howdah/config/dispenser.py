@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from howdah.config.lexer import Token
 from howdah.errors import ConfigError
@@ -104,6 +105,16 @@ class Dispenser:
         lines = split_lines(self._block or ())
         self._block = self._opening = None
         return lines
+
+    def take_rest(self) -> tuple[Token, ...]:
+        """Take the arguments that are left and the block as a line of its own, for words that hold other lines."""
+        rest = [*self._arguments[self._taken :]]
+        self._taken = len(self._arguments)
+        if self._opening is not None:
+            closing = replace(self._opening, text="}", first=True)
+            rest += [self._opening, *(self._block or ()), closing]
+            self._block = self._opening = None
+        return tuple(rest)
 
     def finish(self) -> None:
         """Check that everything was taken.
