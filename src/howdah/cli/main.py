@@ -14,6 +14,7 @@ _COMMANDS = {
     "php-cli": ("howdah.cli.php_cli", "run the command-line PHP of the same build"),
     "threads": ("howdah.cli.threads", "show what every PHP thread of a running server does"),
     "restart-workers": ("howdah.cli.restart_workers", "let the worker scripts of a running server boot again"),
+    "doctor": ("howdah.cli.doctor", "look at PHP, the machine and a configuration, and say what to do"),
     "fmt": ("howdah.cli.config_cmds:run_fmt", "lay out a Caddyfile"),
     "version": ("howdah.cli.version", "print the versions of Howdah, PHP and what serves it"),
 }
