@@ -97,7 +97,7 @@ def test_classic_threads_are_recycled_beside_workers(own_sites: ServerFactory) -
 
 def test_a_thread_whose_memory_has_grown_too_large_is_recycled(own_sites: ServerFactory) -> None:
     server = in_worker(own_sites, max_thread_memory_bytes=24 << 20)
-    boots = Counter()
+    boots: Counter[str] = Counter()
     for i in range(60):
         answer = server.get(f"/memory.php?i={i}&leak=1000000")
         assert answer.status_code == 200
@@ -154,4 +154,6 @@ def test_a_script_sees_false_and_can_clean_up_before_its_thread_is_recycled(
     warmed = server.worker()["requests"]
     for _ in range(12):
         assert server.get("/app.php").text == "x"
-    wait_until(lambda: len(trace.read_text()) >= (warmed + 12) // 4, "the script to clean up each time")
+    wait_until(
+        lambda: trace.exists() and len(trace.read_text()) >= (warmed + 12) // 4, "the script to clean up each time"
+    )
