@@ -13,9 +13,13 @@ from howdah.config.directives.worker import check_files
 from howdah.config.dispenser import Dispenser
 from howdah.config.http import HttpServers, HttpSite, Position, ServerModel, Step
 from howdah.config.lexer import Token
-from howdah.config.model import RuntimeConfig
+from howdah.config.model import RuntimeConfig, WorkerConfig
 from howdah.config.order import ALIASES, GROUPED, Placed, sort_directives
+from howdah.config.workers import Names, check_numbers, name_site, site_workers
 from howdah.errors import ConfigError
+
+# Name of a configuration that is no file.
+STANDARD_INPUT = "<stdin>"
 
 
 def load_config(path: str, environ: Mapping[str, str]) -> ServerModel:
@@ -70,9 +74,10 @@ def _adapt(document: blocks.Document) -> ServerModel:
     if document.options is not None:
         _read_options(document.options, Context(shared, None, {}), options)
     check_files(options.workers, "global workers")
+    names = Names()
+    global_workers = names.unique([worker.config for worker in options.workers], "")
     shared = replace(shared, order=tuple(options.order), max_body_size_bytes=options.max_body_size_bytes)
-    sites = tuple(_read_site(block, shared) for block in document.sites)
-    opening = Dispenser([document.options.opening]) if document.options is not None else None
+    sites = tuple(name_site(_read_site(block, shared), names) for block in document.sites)
     servers = HttpServers(**options.servers)  # type: ignore[arg-type]
     check_unique(
         [(block.keys, site.addresses) for block, site in zip(document.sites, sites, strict=True)],
@@ -80,7 +85,7 @@ def _adapt(document: blocks.Document) -> ServerModel:
         servers.https_port,
     )
     return ServerModel(
-        runtime=_make_runtime(options, opening),
+        runtime=_make_runtime(options, global_workers, sites),
         sites=sites,
         servers=servers,
         admin=options.admin,
@@ -89,23 +94,26 @@ def _adapt(document: blocks.Document) -> ServerModel:
     )
 
 
-def _make_runtime(options: Options, opening: Dispenser | None) -> RuntimeConfig:
-    workers = tuple(worker.config for worker in options.workers)
+def _make_runtime(options: Options, workers: tuple[WorkerConfig, ...], sites: Sequence[HttpSite]) -> RuntimeConfig:
     try:
-        return RuntimeConfig(workers=workers, php_ini=options.php_ini, **options.runtime)  # type: ignore[arg-type]
+        runtime = RuntimeConfig(workers=workers, php_ini=options.php_ini, **options.runtime)  # type: ignore[arg-type]
+        check_numbers(runtime, [*workers, *(worker for site in sites for worker in site_workers(site))])
     except ConfigError as error:
-        if opening is None:
+        # Every value that can be wrong by itself was checked where it stands; the place of the last word is known.
+        line = options.lines.get(error.directive or "")
+        if line is None:
             raise
-        raise opening.error(error.message) from None
+        raise line.error(error.message) from None
+    return runtime
 
 
 def _files(document: blocks.Document) -> tuple[str, ...]:
-    """Give the names of all files that the configuration is made of."""
-    names = {document.file: None}
+    """Give the names of all files that the configuration is made of, as ``hide`` takes them."""
+    names = dict.fromkeys([document.file])
     for block in document.sites:
         for line in block.lines:
             names.update((token.file, None) for token in line)
-    return tuple(names)
+    return tuple(name if "/" in name else f"./{name}" for name in names if name != STANDARD_INPUT)
 
 
 def _read_options(block: blocks.Block, context: Context, options: Options) -> None:
@@ -118,6 +126,7 @@ def _read_options(block: blocks.Block, context: Context, options: Options) -> No
 
 
 def _read_site(block: blocks.Block, shared: Shared) -> HttpSite:
+    _check_keys(block, shared)
     addresses = read_addresses(block.keys)
     site = SiteParts()
     context = Context(shared, site, {})
@@ -132,6 +141,21 @@ def _read_site(block: blocks.Block, shared: Shared) -> HttpSite:
         logs=tuple(site.logs),
         position=Position(opening.file, opening.line, opening.column),
     )
+
+
+def _check_keys(block: blocks.Block, shared: Shared) -> None:
+    """Find directives that stand where an address belongs."""
+    for key in block.keys:
+        name = key.text
+        if name not in schema.HANDLERS and name not in schema.SITE_DIRECTIVES and name not in schema.OPTIONS:
+            continue
+        kind = "a global option" if name in schema.OPTIONS else "a directive"
+        where = "in a block { } at the top" if name in schema.OPTIONS else "in a site, below an address such as :80"
+        message = f"{name} stands where the address of a site belongs; it is {kind}: put it {where}"
+        # No host has such a name.
+        if "_" in name or name == "frankenphp":
+            raise key.error(message)
+        shared.warnings.append(str(key.error(f"{name} is the address of a site here, and also the name of {kind}")))
 
 
 def _read_steps(lines: Lines, context: Context, is_ordered: bool) -> tuple[Step, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from howdah.config import matchers
-from howdah.config.dispenser import Dispenser
+from howdah.config.dispenser import DEEPEST, Dispenser
 from howdah.config.http import Action, ErrorRoutes, Log, Matcher, PathMatch, Position, Step, Template, Tls
 from howdah.config.lexer import Token
 from howdah.config.placeholders import check_placeholders
@@ -55,24 +55,39 @@ class Context:
         site: collects what directives say about the site; None where such directives may not stand.
         named: named matchers in scope.
         for_errors: it answers in place of an error page, with the error's status if it names none.
+        depth: number of blocks around it.
     """
 
     def __init__(
-        self, shared: Shared, site: SiteParts | None, named: Mapping[str, Matcher], *, for_errors: bool = False
+        self,
+        shared: Shared,
+        site: SiteParts | None,
+        named: Mapping[str, Matcher],
+        *,
+        for_errors: bool = False,
+        depth: int = 0,
     ) -> None:
         self.shared = shared
         self.site = site
         self.named = dict(named)
         self.for_errors = for_errors
+        self.depth = depth
         self.named_here: set[str] = set()
 
     def inner(self, *, for_errors: bool = False) -> Context:
         """Give a scope inside this one: what is defined there is not known here."""
-        return Context(self.shared, None, self.named, for_errors=for_errors or self.for_errors)
+        for_errors = for_errors or self.for_errors
+        return Context(self.shared, None, self.named, for_errors=for_errors, depth=self.depth + 1)
 
-    def steps(self, lines: Lines, *, is_ordered: bool) -> tuple[Step, ...]:
-        """Read the directives of an inner block, in an inner scope."""
-        return self.shared.read_steps(lines, self.inner(), is_ordered)
+    def steps(self, line: Dispenser, *, is_ordered: bool) -> tuple[Step, ...]:
+        """Read the directives in the block of a directive, in an inner scope.
+
+        Raises:
+            ConfigError: a mistake in the block, or too many blocks stand inside each other.
+        """
+        if self.depth >= DEEPEST:
+            raise line.error(f"more than {DEEPEST} blocks stand inside each other")
+        return self.shared.read_steps(line.take_lines(), self.inner(), is_ordered)
 
     @property
     def status(self) -> str:

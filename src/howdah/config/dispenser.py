@@ -14,6 +14,9 @@ from dataclasses import replace
 from howdah.config.lexer import Token
 from howdah.errors import ConfigError
 
+# Blocks inside each other: more than any real configuration, less than what Python's stack bears.
+DEEPEST = 50
+
 
 class Dispenser:
     """Reads one directive: its name, its arguments, the lines of its block.
@@ -21,10 +24,12 @@ class Dispenser:
     Args:
         tokens: the directive with everything that belongs to it, as `split_lines` gives it.
         parent: names of the directives around it, for messages.
+        depth: number of blocks around it, for those who go on by themselves.
     """
 
-    def __init__(self, tokens: Sequence[Token], parent: str = "") -> None:
+    def __init__(self, tokens: Sequence[Token], parent: str = "", *, depth: int = 0) -> None:
         self.token = tokens[0]
+        self.depth = depth
         self._path = f"{parent} {self.name}" if parent else self.name
         opening = next((index for index, token in enumerate(tokens) if index and token.is_word("{")), None)
         self._arguments = list(tokens[1:opening])

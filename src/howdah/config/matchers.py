@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, cast
 from urllib.parse import parse_qsl
 
-from howdah.config.dispenser import Dispenser
+from howdah.config.dispenser import DEEPEST, Dispenser
 from howdah.config.http import (
     Condition,
     FileMatch,
@@ -66,8 +65,8 @@ def read_definition(line: Dispenser, warn: Warn) -> Matcher:
 def _inner_lines(line: Dispenser) -> list[Dispenser]:
     """Give the matchers of a definition or of ``not``: the rest of the line, or the lines of the block."""
     if line.peek_arg() is not None:
-        return [Dispenser(line.take_rest(), line.name)]
-    return [Dispenser(tokens, line.name) for tokens in line.take_lines()]
+        return [Dispenser(line.take_rest(), line.name, depth=line.depth + 1)]
+    return [Dispenser(tokens, line.name, depth=line.depth + 1) for tokens in line.take_lines()]
 
 
 def _read_set(lines: Sequence[Dispenser], warn: Warn) -> Matcher:
@@ -292,6 +291,8 @@ def not_(lines: Sequence[Dispenser], warn: Warn) -> list[Condition]:
         inner = _inner_lines(line)
         if not inner:
             raise line.error("not needs a matcher; write not path /a, or a block of matchers")
+        if line.depth > DEEPEST:
+            raise line.error(f"more than {DEEPEST} matchers stand inside each other")
         sets.append(_read_set(inner, warn))
     return [NotMatch(tuple(sets))]
 
@@ -313,19 +314,23 @@ MATCHERS: Mapping[str, Callable[[Sequence[Dispenser], Warn], list[Condition]]] =
 
 
 def regexp(line: Dispenser, token: Token) -> str:
-    """Check a regular expression.
+    """Check a regular expression, whose syntax is RE2's.
 
     Raises:
-        ConfigError: Python cannot compile it.
+        ConfigError: it cannot be compiled.
     """
-    if "[[:" in token.text:
-        raise line.error("classes such as [[:alpha:]] are not supported in regular expressions; write [A-Za-z]", token)
+    import re2  # type: ignore[import-untyped] # here, because most configurations have no regular expression
+
+    options = re2.Options()
+    options.log_errors = False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(token.text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise line.error(f"{token.text} is no regular expression: {error}", token) from None
+        re2.compile(token.text, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else error
+        shown = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
+        raise line.error(f"{token.text} is no regular expression: {shown}", token) from None
+    except UnicodeEncodeError:
+        raise line.error("this regular expression holds bytes that are no UTF-8", token) from None
     return token.text
 
 

@@ -12,72 +12,65 @@ from collections.abc import Callable
 from howdah.config.dispenser import Dispenser
 from howdah.config.lexer import Token
 
-# Short names and what they are short for.
-SHORTHANDS = {
-    "cookie.*": "http.request.cookie.*",
-    "client_ip": "http.vars.client_ip",
-    "dir": "http.request.uri.path.dir",
-    "err.*": "http.error.*",
-    "file": "http.request.uri.path.file",
-    "file.*": "http.matchers.file.*",
-    "file_match.*": "http.matchers.file.*",
-    "header.*": "http.request.header.*",
-    "host": "http.request.host",
-    "hostport": "http.request.hostport",
-    "labels.*": "http.request.host.labels.*",
-    "method": "http.request.method",
-    "orig_method": "http.request.orig_method",
-    "orig_uri": "http.request.orig_uri",
-    "orig_path": "http.request.orig_uri.path",
-    "orig_dir": "http.request.orig_uri.path.dir",
-    "orig_file": "http.request.orig_uri.path.file",
-    "orig_query": "http.request.orig_uri.query",
-    "path": "http.request.uri.path",
-    "path.*": "http.request.uri.path.*",
-    "port": "http.request.port",
-    "query": "http.request.uri.query",
-    "query.*": "http.request.uri.query.*",
-    "re.*": "http.regexp.*",
-    "remote": "http.request.remote",
-    "remote_host": "http.request.remote.host",
-    "remote_port": "http.request.remote.port",
-    "resp.*": "http.intercept.*",
-    "scheme": "http.request.scheme",
-    "uri": "http.request.uri",
-    "vars.*": "http.vars.*",
-}
-# Whole names, or all names below one that ends in a dot.
-FULL_NAMES = (
+# Short names, and the beginnings of short names.
+SHORT = frozenset(
+    {
+        *("%path", "%query", "%uri", "?query", "client_ip", "dir", "file", "file.base", "file.ext", "host", "hostport"),
+        *("method", "orig_?query", "orig_dir", "orig_file", "orig_method", "orig_path", "orig_query", "orig_uri"),
+        *("path", "port", "query", "remote", "remote_host", "remote_port", "scheme", "uri", "uuid"),
+        *("file.relative", "file.absolute", "file.type", "file.remainder", "file.size"),
+    }
+)
+SHORT_FAMILIES = ("cookie.", "err.", "file_match.", "header.", "labels.", "path.", "query.", "re.", "vars.")
+
+FULL = frozenset(
+    {
+        "http.auth.user.id",
+        *(f"http.request.{name}" for name in ("host", "hostport", "method", "port", "proto", "scheme", "uuid")),
+        *(f"http.request.local{part}" for part in ("", ".host", ".port")),
+        *(f"http.request.remote{part}" for part in ("", ".host", ".port")),
+        *(f"http.request.uri{part}" for part in ("", "_escaped", ".path", ".path_escaped", ".query", ".query_escaped")),
+        *(f"http.request.uri.{part}" for part in ("path.dir", "path.file", "path.file.base", "path.file.ext")),
+        "http.request.uri.prefixed_query",
+        "http.request.orig_method",
+        *(f"http.request.orig_uri{part}" for part in ("", ".path", ".path.dir", ".path.file", ".query")),
+        "http.request.orig_uri.prefixed_query",
+        *(f"system.{name}" for name in ("arch", "hostname", "os", "slash", "tmp_dir", "wd")),
+        *(f"time.now{part}" for part in ("", ".common_log", ".http", ".unix", ".unix_ms", ".year")),
+    }
+)
+FAMILIES = (
     "env.",
     "http.error.",
     "http.matchers.file.",
     "http.regexp.",
-    "http.request.",
+    "http.request.cookie.",
+    "http.request.header.",
+    "http.request.tls.",
+    "http.request.uri.query.",
     "http.vars.",
-    "system.hostname",
-    "system.wd",
-    "time.now",
-    "time.now.",
 )
+# Families whose names are numbers: parts of the path, labels of the host.
+_NUMBERED = ("http.request.host.labels.", "http.request.uri.path.", "labels.", "path.")
 
-_PLACEHOLDER = re.compile(r"(\\?)\{([A-Za-z_][\w.-]*)(?::[^{}]*)?\}")
-_LATER = {
-    "upstream_hostport": "there is no reverse_proxy",
-    "tls_": "client certificates are not passed on yet",
-}
+_PLACEHOLDER = re.compile(r"(\\[{}])|\{([%?]?[A-Za-z_][\w.?-]*(?:/[^{}\s]*)?)\}")
 
 
 def is_placeholder(name: str) -> bool:
     """Tell whether a name, without its braces, is one of a placeholder."""
-    head, dot, _ = name.partition(".")
-    if name in SHORTHANDS or (dot and f"{head}.*" in SHORTHANDS):
+    if name in SHORT or name in FULL:
         return True
-    return any(name == full or (full.endswith(".") and name.startswith(full)) for full in FULL_NAMES)
+    for family in _NUMBERED:
+        if name.startswith(family):
+            return name[len(family) :].isdigit()
+    if name.startswith("file./"):
+        return True
+    return any(name.startswith(family) and len(name) > len(family) for family in (*FAMILIES, *SHORT_FAMILIES))
 
 
 def has_placeholder(text: str) -> bool:
     """Tell whether a text must be filled in for each request."""
-    return any(not found[1] and is_placeholder(found[2]) for found in _PLACEHOLDER.finditer(text))
+    return "{" in text and any(found[2] and is_placeholder(found[2]) for found in _PLACEHOLDER.finditer(text))
 
 
 def check_placeholders(line: Dispenser, token: Token, warn: Callable[[Token, str], None] | None) -> None:
@@ -91,9 +84,11 @@ def check_placeholders(line: Dispenser, token: Token, warn: Callable[[Token, str
     Raises:
         ConfigError: a placeholder does not exist, and nobody wants to be warned instead.
     """
+    if "{" not in token.text:
+        return
     for found in _PLACEHOLDER.finditer(token.text):
-        name: str = found[2]
-        if found[1] or is_placeholder(name):
+        name: str | None = found[2]
+        if name is None or is_placeholder(name):
             continue
         message = _missing(name)
         if warn is None:
@@ -102,9 +97,8 @@ def check_placeholders(line: Dispenser, token: Token, warn: Callable[[Token, str
 
 
 def _missing(name: str) -> str:
-    for prefix, reason in _LATER.items():
-        if name.startswith(prefix):
-            return f"{{{name}}} is not supported: {reason}"
-    near = difflib.get_close_matches(name, [*SHORTHANDS, *FULL_NAMES], n=1, cutoff=0.7)
-    question = f"; did you mean {{{near[0]}}}?" if near else "; write \\{ for the brace itself"
-    return f"there is no placeholder {{{name}}}{question}"
+    near = difflib.get_close_matches(name, [*SHORT, *FULL, *FAMILIES, *SHORT_FAMILIES], n=1, cutoff=0.7)
+    if not near:
+        return f"there is no placeholder {{{name}}}; write \\{{ for the brace itself"
+    example = f"{near[0]}<name>" if near[0].endswith(".") else near[0]
+    return f"there is no placeholder {{{name}}}; did you mean {{{example}}}?"

@@ -85,4 +85,4 @@ def _body(line: Dispenser, context: Context, *, is_ordered: bool) -> tuple[Step,
         raise line.error(f"{token.text} is one too many for {line.name}; only a matcher stands before its block", token)
     if not line.has_block:
         raise line.error(f"{line.name} needs a block of directives; write {line.name} {{ and its lines, closed by }}")
-    return context.steps(line.take_lines(), is_ordered=is_ordered)
+    return context.steps(line, is_ordered=is_ordered)

@@ -58,6 +58,7 @@ def parse_frankenphp(line: Dispenser, context: Context, options: Options) -> Non
 
 def _read(option: Dispenser, context: Context, options: Options) -> None:
     name = option.name
+    options.lines[name] = option
     if name in _KEYS:
         field, read = _KEYS[name]
         word = option.argument(f"a value; write {name} <value>")

@@ -25,7 +25,15 @@ _FILE_OPTIONS = (
     "roll_size",
     "roll_uncompressed",
 )
-_LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARN", "warning": "WARN", "error": "ERROR"}
+_LEVELS = {
+    "debug": "DEBUG",
+    "info": "INFO",
+    "warn": "WARN",
+    "warning": "WARN",
+    "error": "ERROR",
+    "panic": "ERROR",
+    "fatal": "ERROR",
+}
 _KINDS = ("cookie", "delete", "hash", "ip_mask", "query", "regexp", "rename", "replace")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +19,7 @@ _ADMIN_OPTIONS = ("origins", "enforce_origin", "token")
 
 @dataclass(slots=True)
 class Options:
-    """What the global options say, as they are read."""
+    """What the global options say, as they are read; ``lines`` tells where those stand that depend on others."""
 
     runtime: dict[str, object] = field(default_factory=dict)
     php_ini: dict[str, str] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Options:
     logs: list[Log] = field(default_factory=list)
     order: list[str] = field(default_factory=lambda: list(DIRECTIVE_ORDER))
     max_body_size_bytes: int | None = None
+    lines: dict[str, Dispenser] = field(default_factory=dict)
 
 
 def parse_debug(line: Dispenser, context: Context, options: Options) -> None:
@@ -107,7 +109,24 @@ def parse_admin(line: Dispenser, context: Context, options: Options) -> None:
             admin = replace(admin, token=option.argument("a token").text)
         else:
             raise option.unknown("option of admin", _ADMIN_OPTIONS)
+    if word is not None and not admin.token and not _is_private(admin.listen):
+        raise line.error(
+            f"the admin API on {admin.listen} can be reached by others; write localhost:2019, or give it a token", word
+        )
     options.admin = replace(admin, enabled=True)
+
+
+def _is_private(listen: str) -> bool:
+    """Tell whether only this machine reaches an address."""
+    if listen.startswith("unix/"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_grace_period(line: Dispenser, context: Context, options: Options) -> None:

@@ -7,7 +7,7 @@ import re
 from howdah.config import matchers
 from howdah.config.context import Context
 from howdah.config.dispenser import Dispenser
-from howdah.config.http import Redir, Rewrite, Root, Step, TryFiles, Vars
+from howdah.config.http import Matcher, Redir, Rewrite, Root, Step, TryFiles, Vars
 from howdah.config.lexer import Token
 
 _POLICIES = ("first_exist", "first_exist_fallback", "smallest_size", "largest_size", "most_recently_modified")
@@ -22,12 +22,24 @@ def parse_root(line: Dispenser, context: Context) -> list[Step]:
 
     With one argument that argument is the path.
     """
-    words = line.arguments(1, 2, "root [<matcher>] <path>")
-    scope = Dispenser((line.token, *words))
-    matcher = context.take_matcher(scope) if len(words) == 2 else None
-    path = scope.argument("a folder")
-    scope.finish()
+    matcher, path = _take_optional(line, context, "root [<matcher>] <path>")
+    if not path.text:
+        raise line.error("the folder of root is empty; write . for the current one", path)
     return [context.step(line, Root(context.text(line, path)), matcher)]
+
+
+def _take_optional(line: Dispenser, context: Context, usage: str) -> tuple[Matcher | None, Token]:
+    """Take a matcher and a value; one word alone is the value, even if it begins with a slash."""
+    words = line.arguments(1, 2, usage)
+    if len(words) == 1:
+        if words[0].text == "*" or words[0].text.startswith("@"):
+            raise line.error(f"{words[0].text} is a matcher, and nothing follows; write {usage}", words[0])
+        return None, words[0]
+    scope = Dispenser((line.token, *words))
+    matcher = context.take_matcher(scope)
+    value = scope.argument("a value")
+    scope.finish()
+    return matcher, value
 
 
 def parse_vars(line: Dispenser, context: Context) -> list[Step]:
@@ -55,12 +67,8 @@ def parse_rewrite(line: Dispenser, context: Context) -> list[Step]:
     ``/path`` replaces the path and keeps the query, ``?a=b`` replaces the query, ``/path?a=b`` both. With one argument
     that argument is the target.
     """
-    words = line.arguments(1, 2, "rewrite [<matcher>] <to>")
-    scope = Dispenser((line.token, *words))
-    matcher = context.take_matcher(scope) if len(words) == 2 else None
-    target = scope.argument("a path")
-    scope.finish()
-    if not target.text.startswith(("/", "?", "{", "*")):
+    matcher, target = _take_optional(line, context, "rewrite [<matcher>] <to>")
+    if not target.text.startswith(("/", "?", "{")):
         raise line.error(f"{target.text} is no path and no query; write /{target.text}", target)
     return [context.step(line, Rewrite(context.text(line, target)), matcher)]
 

@@ -90,12 +90,19 @@ def _read_client_ip_headers(option: Dispenser, context: Context, options: Option
     options.servers["client_ip_headers"] = tuple(word.text for word in words)
 
 
+def _read_full_duplex(option: Dispenser, context: Context, options: Options) -> None:
+    context.warn(
+        option.token, "enable_full_duplex changes nothing: a response may always begin before the request ends"
+    )
+
+
 def _read_metrics(option: Dispenser, context: Context, options: Options) -> None:
     options.servers["metrics"] = True
 
 
 _OPTIONS: Mapping[str, Callable[[Dispenser, Context, Options], None]] = {
     "client_ip_headers": _read_client_ip_headers,
+    "enable_full_duplex": _read_full_duplex,
     "max_header_size": _read_max_header_size,
     "metrics": _read_metrics,
     "protocols": _read_protocols,
