@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from howdah.config import blocks, schema
 from howdah.config.addresses import check_unique, read_addresses
@@ -11,7 +12,9 @@ from howdah.config.context import Context, Lines, Shared, SiteParts
 from howdah.config.directives.options import Options
 from howdah.config.directives.worker import check_files
 from howdah.config.dispenser import Dispenser
+from howdah.config.dump import parse_json
 from howdah.config.http import HttpServers, HttpSite, Position, ServerModel, Step
+from howdah.config.imports import read_file
 from howdah.config.lexer import Token
 from howdah.config.model import RuntimeConfig, WorkerConfig
 from howdah.config.order import ALIASES, GROUPED, Placed, sort_directives
@@ -20,15 +23,28 @@ from howdah.errors import ConfigError
 
 # Name of a configuration that is no file.
 STANDARD_INPUT = "<stdin>"
+DEFAULT_NAME = "default.caddyfile"
 
 
 def load_config(path: str, environ: Mapping[str, str]) -> ServerModel:
-    """Read a Caddyfile with everything that it imports.
+    """Read a Caddyfile with everything that it imports, or Howdah's JSON if the name ends in ``.json``.
 
     Raises:
         ConfigError: with file, line and column of the mistake.
     """
+    if path.endswith(".json"):
+        return parse_json(read_file(path), path)
     return adapt(blocks.load_document(path, environ))
+
+
+def load_default(environ: Mapping[str, str]) -> ServerModel:
+    """Read the configuration for those who have none, which environment variables fill in.
+
+    Raises:
+        ConfigError: a variable holds what cannot stand there.
+    """
+    path = str(Path(__file__).with_name(DEFAULT_NAME))
+    return parse_config(read_file(path), DEFAULT_NAME, environ)
 
 
 def parse_config(text: str, file: str, environ: Mapping[str, str]) -> ServerModel:

@@ -6,6 +6,7 @@ An object per dataclass with the names of its fields; what has its default is le
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -76,6 +77,33 @@ def from_json(document: object) -> ServerModel:
         ConfigError: a part of it is unknown or has the wrong type; the message says which.
     """
     return cast("ServerModel", _decode(document, ServerModel, "the configuration", 0))
+
+
+def parse_json(text: str, file: str) -> ServerModel:
+    """Read Howdah's JSON from its text.
+
+    Args:
+        text: the whole document.
+        file: its name, for messages.
+
+    Raises:
+        ConfigError: it is no JSON, or not ours; with line and column where the JSON itself is wrong.
+    """
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"this is no JSON: {error.msg}", file=file, line=error.lineno, column=error.colno) from None
+    except (RecursionError, ValueError) as error:
+        raise ConfigError(f"this JSON cannot be read: {error}", file=file) from None
+    if isinstance(document, dict) and "apps" in document:
+        raise ConfigError(
+            "this is Caddy's own JSON, which Howdah does not read; give it the Caddyfile, or what `howdah adapt` makes",
+            file=file,
+        )
+    try:
+        return from_json(document)
+    except ConfigError as error:
+        raise ConfigError(error.message, file=file, directive=error.directive) from None
 
 
 def _encode(value: object, *, positions: bool) -> object:
