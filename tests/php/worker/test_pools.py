@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -65,15 +66,20 @@ def test_the_queue_of_a_worker_has_a_bound(own_sites: ServerFactory, tmp_path: P
     with RawConnection(server.port) as connection:
         _hold(connection, f"/worker/counter.php?trace={trace}&gate={gate}", trace)
 
-        def request(i: int) -> dict[str, Any]:
-            if i == 19:
-                gate.touch()
-            return {"url": f"/worker/counter.php?i={i}"}
+        statuses: list[int] = []
 
-        statuses = [answer.status_code for answer in fetch_parallel(server.url, request, 20)]
+        def send() -> None:
+            answers = fetch_parallel(server.url, lambda i: {"url": f"/worker/counter.php?i={i}"}, 20)
+            statuses.extend(answer.status_code for answer in answers)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        wait_until(lambda: server.rejected() == 15, "what does not fit into the queue to be refused")
+        assert server.worker()["queue_waiting"] == 5
+        gate.touch()
+        sending.join()
         assert connection.read_response().status == 200
-    assert set(statuses) == {200, 503}
-    assert statuses.count(200) >= 5
+    assert (statuses.count(200), statuses.count(503)) == (5, 15)
 
 
 def test_a_client_that_does_not_read_holds_no_worker(own_sites: ServerFactory) -> None:
