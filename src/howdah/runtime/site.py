@@ -88,10 +88,11 @@ class Site:
 
     Args:
         config: the site's configuration.
+        resolve_root: resolve links in the root once; otherwise scripts see the root as it is written.
 
     Attributes:
         config: as given.
-        root: absolute document root with links resolved, as bytes.
+        root: absolute document root with links resolved if asked for, as bytes.
         suffixes: lower-case script suffixes.
         unchanged: tells whether a path still names a known regular file; the runtime puts a faster one in place.
 
@@ -99,11 +100,12 @@ class Site:
         ConfigError: the root is missing, no folder or not readable, or ``try_files`` is wrong.
     """
 
-    def __init__(self, config: SiteConfig) -> None:
+    def __init__(self, config: SiteConfig, *, resolve_root: bool = True) -> None:
         self.config = config
-        self.root = _resolve_root(config.root)
+        resolved = _resolve_root(config.root)
+        self.root = resolved if resolve_root else os.path.abspath(os.fsencode(config.root or "."))  # noqa: PTH100 - bytes
         self.suffixes = tuple(suffix.lower().encode("ascii") for suffix in config.split)
-        self._prefix = join_root(self.root, b"/")
+        self._prefix = join_root(resolved, b"/")
         self._inside_only = config.symlinks == "inside"
         self._patterns = compile_patterns(config)
         self._plan = lru_cache(_CACHED_PATHS)(self._make_plan)
