@@ -132,7 +132,7 @@ class _MatchWorkers:
         Raises:
             Forbidden: the path names a file that must not be served.
         """
-        folded = request.folded_path
+        folded = request.folded or request.fold_path()
         path = decode_path(request.raw_path)
         if self._files and not is_script_name(path, site.suffixes):
             clean = clean_path(normalize_path(path))
