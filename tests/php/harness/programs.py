@@ -35,8 +35,8 @@ def get(runtime, target):
     answer = runtime.handle(Request(target=target.encode(), site=site))
     return answer.status, answer.body.decode()
 
-def worker(name="app.php", **fields):
-    return Worker(str(folder / name), **dict(num=1) | fields)
+def worker(file="app.php", **fields):
+    return Worker(str(folder / file), **dict(num=1) | fields)
 
 def until(condition, bound_s=10):
     deadline = time.monotonic() + bound_s
@@ -49,7 +49,7 @@ def until(condition, bound_s=10):
 def run_program(folder: Path, source: str, *, code: int = 0, timeout_s: float = 40) -> Any:
     """Run a program on the scripts of a folder and give what it prints as JSON.
 
-    The program knows ``folder``, ``site``, ``worker(name, **fields)``, ``get(runtime, target)``, ``until(condition)``
+    The program knows ``folder``, ``site``, ``worker(file, **fields)``, ``get(runtime, target)``, ``until(condition)``
     and the log as ``records``.
     """
     result = python(_SETUP.replace("{folder!r}", repr(str(folder))) + source, timeout_s=timeout_s)

@@ -79,7 +79,6 @@ def test_a_mistake_in_the_flag_is_one_sentence_and_exit_code_2(flags: list[str],
         ("worker(max_requests=-1)", "max_requests"),
         ("site_of(worker(), worker())", "app.php"),
         ("site_of(worker(name='x'), worker('other.php', name='x'))", "x"),
-        ("site_of(worker(), worker(match=('/x',)))", "app.php"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_python_is_a_configuration_error_that_names_it(tmp_path: Path, what: str, words: str) -> None:
@@ -182,7 +181,7 @@ def two_sites(module_sites: ServerFactory, tmp_path_factory: pytest.TempPathFact
             "root": str(second),
             "env": {"OF_SITE": "second", "OF_OTHER": "of second"},
             "split": [".php", ".custom"],
-            "workers": [{**worker, "env": {"OF_SITE": "of the worker"}}],
+            "workers": [worker],
         },
     }
     return module_sites(sites, runtime={"num_threads": 5})
