@@ -13,6 +13,7 @@
 #include "hw_env.h"
 #include "hw_fork.h"
 #include "hw_functions.h"
+#include "hw_kill.h"
 #include "hw_locale.h"
 #include "hw_log.h"
 #include "hw_opcache.h"
@@ -204,7 +205,7 @@ static PHP_MINIT_FUNCTION(howdah)
     REGISTER_LONG_CONSTANT("FRANKENPHP_LOG_LEVEL_WARN", HW_LOG_WARN, CONST_CS | CONST_PERSISTENT);
     REGISTER_LONG_CONSTANT("FRANKENPHP_LOG_LEVEL_ERROR", HW_LOG_ERROR, CONST_CS | CONST_PERSISTENT);
     hw_vars_minit();
-    hw_thread_minit();
+    hw_kill_minit();
     hw_env_minit();
     hw_spawn_minit();
     hw_locale_minit();

@@ -9,6 +9,7 @@
 #include "hw_board.h"
 #include "hw_body.h"
 #include "hw_engine.h"
+#include "hw_kill.h"
 #include "hw_log.h"
 #include "hw_port.h"
 #include "hw_queue.h"
@@ -194,7 +195,7 @@ static PyObject *thread_kill(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "IKs:thread_kill", &index, &id, &reason)) {
         return NULL;
     }
-    return PyBool_FromLong(hw_thread_kill(index, id, reason));
+    return PyBool_FromLong(hw_kill_request(index, id, reason));
 }
 
 static PyObject *slot_state(PyObject *module, PyObject *argument)

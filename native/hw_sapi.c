@@ -13,6 +13,7 @@
 
 #include "hw_env.h"
 #include "hw_fork.h"
+#include "hw_kill.h"
 #include "hw_log.h"
 #include "hw_vars.h"
 
@@ -71,7 +72,7 @@ static size_t ub_write(const char *data, size_t len)
     alive = alive && hw_request_put_body(self->request, data, len, self->event_stream);
     if (!alive) {
         check_aborted(self);
-        hw_thread_interrupted();
+        hw_kill_interrupted();
     }
     return len;
 }
@@ -90,7 +91,7 @@ static void flush(void *server_context)
     bool alive = hw_thread_hand_off(self);
     check_aborted(self);
     if (!alive) {
-        hw_thread_interrupted();
+        hw_kill_interrupted();
     }
 }
 

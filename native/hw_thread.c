@@ -6,13 +6,12 @@
 #include <TSRM.h>
 #include <ext/standard/basic_functions.h>
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "hw_board.h"
 #include "hw_env.h"
+#include "hw_kill.h"
 #include "hw_locale.h"
 #include "hw_log.h"
 #include "hw_opcache.h"
@@ -23,79 +22,6 @@
 
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
-
-static void (*previous_interrupt)(zend_execute_data *execute_data);
-
-/* -- the soft kill -- */
-
-static void kill_signal_handler(int signal_number)
-{
-    (void)signal_number; /* its only effect is that a blocking system call returns EINTR */
-}
-
-/* Runs on the PHP thread at a safe point of the VM. EG(timed_out) is never written: on a thread that waits for its
- * next request it would kill that innocent one. */
-static void interrupt(zend_execute_data *execute_data)
-{
-    hw_thread_t *self = hw_self;
-    if (self != NULL && self->request != NULL) {
-        hw_slot_t *slot = hw_board_slot(self->slot);
-        char reason[sizeof slot->kill_reason];
-        bool killed = false;
-        pthread_mutex_lock(&slot->kill_lock);
-        if (slot->kill_id == self->request->id) {
-            killed = true;
-            slot->kill_id = 0;
-            memcpy(reason, slot->kill_reason, sizeof reason);
-        }
-        pthread_mutex_unlock(&slot->kill_lock);
-        if (killed) {
-            zend_error_noreturn(E_ERROR, "Request ended by the server: %s", reason);
-        }
-    }
-    if (previous_interrupt != NULL) {
-        previous_interrupt(execute_data);
-    }
-}
-
-void hw_thread_interrupted(void)
-{
-    if (zend_atomic_bool_load_ex(&EG(vm_interrupt))) {
-        zend_atomic_bool_store_ex(&EG(vm_interrupt), false);
-        if (zend_atomic_bool_load_ex(&EG(timed_out))) {
-            zend_timeout();
-        }
-        interrupt(EG(current_execute_data));
-    }
-}
-
-void hw_thread_minit(void)
-{
-    struct sigaction action = {.sa_handler = kill_signal_handler};
-    sigemptyset(&action.sa_mask);
-    sigaction(HW_KILL_SIGNAL, &action, NULL); /* no SA_RESTART: interrupting is what it is for */
-    previous_interrupt = zend_interrupt_function;
-    zend_interrupt_function = interrupt;
-}
-
-bool hw_thread_kill(unsigned index, uint64_t request_id, const char *reason)
-{
-    hw_slot_t *slot = hw_board_slot(index);
-    bool sent = false;
-    if (slot == NULL) {
-        return false;
-    }
-    pthread_mutex_lock(&slot->kill_lock);
-    if (slot->vm_interrupt != NULL && atomic_load(&slot->request_id) == request_id) {
-        slot->kill_id = request_id;
-        snprintf(slot->kill_reason, sizeof slot->kill_reason, "%s", reason);
-        zend_atomic_bool_store_ex((zend_atomic_bool *)slot->vm_interrupt, true);
-        pthread_kill(slot->thread, HW_KILL_SIGNAL);
-        sent = true;
-    }
-    pthread_mutex_unlock(&slot->kill_lock);
-    return sent;
-}
 
 /* -- boot and end -- */
 
@@ -123,11 +49,7 @@ int hw_thread_boot(unsigned index)
     atomic_store(&slot->life_requests, 0);
     atomic_fetch_add(&slot->lives, 1);
     atomic_store(&slot->since_ns, hw_port_now_ns());
-    pthread_mutex_lock(&slot->kill_lock);
-    slot->thread = pthread_self();
-    slot->kill_id = 0;
-    slot->vm_interrupt = &EG(vm_interrupt);
-    pthread_mutex_unlock(&slot->kill_lock);
+    hw_kill_thread_begin(index);
     hw_board_change(index, HW_STATE_BOOTING, HW_STATE_READY);
     return 0;
 }
@@ -147,9 +69,7 @@ void hw_thread_forget_error(void)
 void hw_thread_free(unsigned index)
 {
     hw_slot_t *slot = hw_board_slot(index);
-    pthread_mutex_lock(&slot->kill_lock);
-    slot->vm_interrupt = NULL; /* before the storage it points into is freed */
-    pthread_mutex_unlock(&slot->kill_lock);
+    hw_kill_thread_end(index);
     hw_locale_thread_end();
     hw_timer_delete();
     free(storage.out);
@@ -205,9 +125,7 @@ static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
     /* All of this before the client's side can see the end: from then on the request is neither running nor killable.
      */
     atomic_store_explicit(&slot->request_id, 0, memory_order_release);
-    pthread_mutex_lock(&slot->kill_lock);
-    slot->kill_id = 0; /* a kill that came too late */
-    pthread_mutex_unlock(&slot->kill_lock);
+    hw_kill_request_end(self->slot);
     atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&slot->life_requests, 1, memory_order_relaxed);
     atomic_store_explicit(&request->state, HW_REQUEST_DONE, memory_order_release);
@@ -233,17 +151,6 @@ static void execute(hw_thread_t *self)
     file.primary_script = 1;
     php_execute_script(&file);
     zend_destroy_file_handle(&file);
-}
-
-/* PHP's request start-up clears EG(vm_interrupt), and with it a kill that came before. */
-static void rearm_kill(hw_thread_t *self)
-{
-    hw_slot_t *slot = hw_board_slot(self->slot);
-    pthread_mutex_lock(&slot->kill_lock);
-    if (slot->kill_id == self->request->id) {
-        zend_atomic_bool_store_ex(&EG(vm_interrupt), true);
-    }
-    pthread_mutex_unlock(&slot->kill_lock);
 }
 
 /* After a request start-up that failed. php_request_shutdown() would visit modules whose start-up never ran, and date's
@@ -275,7 +182,7 @@ static bool serve(hw_thread_t *self)
         if (php_request_startup() == SUCCESS) {
             started = true;
             EG(exit_status) = 0;
-            rearm_kill(self);
+            hw_kill_rearm(self);
             execute(self);
             hw_slot_t *slot = hw_board_slot(self->slot);
             atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);

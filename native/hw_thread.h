@@ -41,11 +41,6 @@ HW_HIDDEN int hw_thread_run(unsigned slot, hw_queue_t *queue);
 /* Frees PHP's storage. Thread: php. Locks: GIL forbidden; takes the slot's kill lock. Fails: never. */
 HW_HIDDEN void hw_thread_free(unsigned slot);
 
-/* Ends the running request's script with a fatal error at its next safe point, and interrupts a blocking system call.
- * Does nothing unless the slot runs exactly this request.
- * Thread: any. Locks: takes the slot's kill lock. Owns: borrows reason. Fails: false when it does not run. */
-HW_HIDDEN bool hw_thread_kill(unsigned slot, uint64_t request_id, const char *reason);
-
 /* Hands the collected output over; with `end` the response is complete.
  * Thread: php, in a request. Locks: takes the record's. Fails: false when the client has left. */
 HW_HIDDEN bool hw_thread_hand_off(hw_thread_t *self);
@@ -55,12 +50,5 @@ HW_HIDDEN void hw_thread_complete(hw_thread_t *self);
  * has done it, and a debug build insists on it.
  * Thread: php, main. Locks: none. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_thread_forget_error(void);
-
-/* What PHP's VM would do at its next safe point: ends the script when it timed out or was killed.
- * Thread: php, in a callback of the SAPI. Locks: nothing may be held. Fails: leaves by longjmp. */
-HW_HIDDEN void hw_thread_interrupted(void);
-
-/* Installs the handler of the kill signal and PHP's interrupt hook. Thread: main, in MINIT. Fails: never. */
-HW_HIDDEN void hw_thread_minit(void);
 
 #endif
