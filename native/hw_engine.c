@@ -10,11 +10,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "hw_baseline.h"
 #include "hw_board.h"
 #include "hw_engine.h"
 #include "hw_env.h"
 #include "hw_log.h"
+#include "hw_pools.h"
 #include "hw_port.h"
+#include "hw_reset.h"
 #include "hw_sapi.h"
 #include "hw_spawn.h"
 #include "hw_spool.h"
@@ -45,7 +48,6 @@ static struct {
     pthread_t thread;
     const hw_engine_options_t *options;
     const char *failure;
-    hw_queue_t *queue; /* written while starting and after the stop; read while running */
     hw_engine_facts_t facts;
     enum { ORDER_NONE, ORDER_INSPECT, ORDER_WIPE, ORDER_DONE } order; /* for php-main; lock */
     bool order_succeeded;                                             /* lock */
@@ -99,6 +101,8 @@ static const char *start_php(const hw_engine_options_t *options)
         return "PHP's modules did not start";
     }
     hw_sapi_module.ini_entries = NULL; /* read by now; it belongs to the caller of start() */
+    hw_reset_startup();
+    hw_baseline_startup();
     const char *unguarded = hw_opcache_guard();
     if (unguarded != NULL) {
         stop_php();
@@ -170,11 +174,10 @@ const char *hw_engine_start(const hw_engine_options_t *options)
         set_state(FAILED);
         return "the path of the spool folder is too long (HOWDAH_SPOOL_DIR)";
     }
-    engine.queue = hw_queue_new(options->max_queue, hw_board_size());
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, (size_t)8 * 1024 * 1024); /* preload scripts run here */
-    int error = engine.queue == NULL ? -1 : pthread_create(&engine.thread, &attributes, main_thread, NULL);
+    int error = pthread_create(&engine.thread, &attributes, main_thread, NULL);
     pthread_attr_destroy(&attributes);
     if (error != 0) {
         set_state(FAILED);
@@ -189,8 +192,6 @@ const char *hw_engine_start(const hw_engine_options_t *options)
     engine.options = NULL;
     if (failed) {
         pthread_join(engine.thread, NULL);
-        hw_queue_free(engine.queue);
-        engine.queue = NULL;
     }
     return engine.failure;
 }
@@ -213,14 +214,7 @@ bool hw_engine_opcache(bool wipe, hw_opcache_status_t *status)
     return succeeded;
 }
 
-hw_queue_t *hw_engine_take_queue(void)
-{
-    hw_queue_t *queue = engine.queue;
-    engine.queue = NULL;
-    return queue;
-}
-
-bool hw_engine_stop(hw_queue_t *queue)
+bool hw_engine_stop(void)
 {
     pthread_mutex_lock(&engine.lock);
     bool running = engine.state == RUNNING;
@@ -233,7 +227,6 @@ bool hw_engine_stop(hw_queue_t *queue)
         return false;
     }
     pthread_join(engine.thread, NULL);
-    hw_queue_free(queue);
     set_state(STOPPED);
     return true;
 }
@@ -254,12 +247,6 @@ void hw_engine_after_fork(void)
     if (engine.state != NEW) {
         engine.state = DEAD;
     }
-    engine.queue = NULL;
-}
-
-hw_queue_t *hw_engine_queue(void)
-{
-    return engine.queue;
 }
 
 void hw_engine_build(hw_engine_build_t *build)
@@ -279,5 +266,5 @@ void hw_engine_build(hw_engine_build_t *build)
 bool hw_engine_facts(hw_engine_facts_t *facts)
 {
     *facts = engine.facts;
-    return engine.queue != NULL;
+    return engine.state == RUNNING;
 }
