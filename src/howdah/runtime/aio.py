@@ -237,9 +237,17 @@ class LoopDispatcher:
         """Count the end of an accepted request whose client left before it was submitted."""
         self.ledger.aborted += 1
 
-    def request(self, site: Site, *parts: *RequestParts) -> engine.Request:
-        """Build the native record of a request; give it its body before `submit`."""
-        return self._runtime.native_site(site).request(self._channel, *parts, None)
+    def request(
+        self, site: Site, *parts: *RequestParts, env: list[tuple[bytes, bytes]] | None = None
+    ) -> engine.Request:
+        """Build the native record of a request; give it its body before `submit`.
+
+        Args:
+            site: whose constants the script sees.
+            parts: what PHP needs to know of the request.
+            env: variables of this request alone, beside the site's.
+        """
+        return self._runtime.native_site(site).request(self._channel, *parts, env)
 
     def submit(self, request: engine.Request, on_slow: Callable[[Exchange], None] | None = None) -> Exchange:
         """Hand a request to PHP.
