@@ -36,6 +36,12 @@ HW_HIDDEN bool hw_engine_stop(void);
  * Thread: any, one at a time. Locks: GIL forbidden. Owns: fills status. Fails: false when it could not be done. */
 HW_HIDDEN bool hw_engine_opcache(bool wipe, hw_opcache_status_t *status);
 
+/* Has php-main list OPcache's scripts, or forget some; see hw_opcache_list() and hw_opcache_forget().
+ * Thread: any, one at a time. Locks: GIL forbidden. Owns: caller gets the list, lends what is to be forgotten.
+ * Fails: false when it could not be done. */
+HW_HIDDEN bool hw_engine_opcache_list(char **text, size_t *len);
+HW_HIDDEN bool hw_engine_opcache_forget(const char *text, size_t len);
+
 /* Name of the state. Thread: any. Locks: none. Owns: static text. Fails: never. */
 HW_HIDDEN const char *hw_engine_state(void);
 
@@ -58,6 +64,7 @@ HW_HIDDEN void hw_engine_build(hw_engine_build_t *build);
  * Thread: any, while running. Locks: none. Owns: borrowed. Fails: false when not running. */
 typedef struct {
     bool opcache;
+    const char *memory_limit; /* as php.ini writes it */
     const char *ini_file;
     const char *ini_scanned;
 } hw_engine_facts_t;

@@ -114,7 +114,8 @@ static PyObject *facts(PyObject *module, PyObject *unused)
         PyErr_SetString(PyExc_RuntimeError, "PHP is not running");
         return NULL;
     }
-    return Py_BuildValue("{s:O,s:z,s:z}", "opcache", found.opcache ? Py_True : Py_False, "ini_file", found.ini_file,
+    return Py_BuildValue("{s:O,s:z,s:z,s:z}", "opcache", found.opcache ? Py_True : Py_False, "memory_limit",
+                         found.memory_limit, "ini_file", found.ini_file,
                          "ini_scanned", found.ini_scanned);
 }
 
@@ -166,6 +167,43 @@ static PyObject *opcache(PyObject *module, PyObject *wipe)
         (unsigned long long)status.manual_restarts, "used_bytes", (unsigned long long)status.used_bytes, "free_bytes",
         (unsigned long long)status.free_bytes, "wasted_bytes", (unsigned long long)status.wasted_bytes, "hits",
         (unsigned long long)status.hits, "misses", (unsigned long long)status.misses);
+}
+
+static PyObject *opcache_scripts(PyObject *module, PyObject *unused)
+{
+    char *text;
+    size_t len;
+    bool succeeded;
+    (void)module;
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS succeeded = hw_engine_opcache_list(&text, &len);
+    Py_END_ALLOW_THREADS if (!succeeded)
+    {
+        Py_RETURN_NONE;
+    }
+    PyObject *paths = PyList_New(0);
+    for (const char *path = text; paths != NULL && path < text + len; path += strlen(path) + 1) {
+        PyObject *item = PyBytes_FromString(path);
+        if (item == NULL || PyList_Append(paths, item) < 0) {
+            Py_CLEAR(paths);
+        }
+        Py_XDECREF(item);
+    }
+    free(text);
+    return paths;
+}
+
+static PyObject *opcache_forget(PyObject *module, PyObject *joined)
+{
+    char *text;
+    Py_ssize_t len;
+    bool succeeded;
+    (void)module;
+    if (PyBytes_AsStringAndSize(joined, &text, &len) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS succeeded = hw_engine_opcache_forget(text, (size_t)len);
+    Py_END_ALLOW_THREADS return PyBool_FromLong(succeeded);
 }
 
 static PyObject *opcache_pending(PyObject *module, PyObject *unused)
@@ -252,6 +290,8 @@ static PyMethodDef module_methods[] = {
     {"after_fork", after_fork, METH_NOARGS, NULL},
     {"opcache", opcache, METH_O, NULL},
     {"opcache_pending", opcache_pending, METH_NOARGS, NULL},
+    {"opcache_scripts", opcache_scripts, METH_NOARGS, NULL},
+    {"opcache_forget", opcache_forget, METH_O, NULL},
     {"unchanged", (PyCFunction)(void (*)(void))unchanged, METH_FASTCALL, NULL},
     {"statistics", statistics, METH_NOARGS, NULL},
     {"log_take", log_take, METH_O, NULL},
