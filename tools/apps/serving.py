@@ -48,9 +48,15 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    root: Path, log: Path, *, threads: int = 4, php_ini: Mapping[str, str] | None = None, start_s: float = 20.0
+    root: Path,
+    log: Path,
+    *,
+    threads: int = 4,
+    php_ini: Mapping[str, str] | None = None,
+    flags: Sequence[str] = (),
+    start_s: float = 20.0,
 ) -> Iterator[Served]:
-    """Serve a document root with `howdah php-server` while the block runs.
+    """Serve a document root with `howdah php-server` and further flags while the block runs.
 
     Raises:
         ServingError: the server did not start, ended by itself, or did not end with code 0 when asked to.
@@ -64,6 +70,7 @@ def serving(
         if not howdah.is_file():
             raise ServingError(f"{howdah} is missing: run `make setup`")
         command = [str(howdah), "php-server", "--root", str(root), "--listen", listen, "--num-threads", str(threads)]
+        command += flags
         for name, value in (php_ini or {}).items():
             command += ["--php-ini", f"{name}={value}"]
     with (

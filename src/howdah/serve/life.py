@@ -116,12 +116,16 @@ class ServerProcess:
             app = self._make_app()
             import uvloop
 
-            from howdah.serve.granian import Listener
+            from howdah.serve.granian import Listener, ListenerOptions
 
             # Asked before the listeners take the sockets over.
             urls = [shown_url(address, opened) for address, opened, _ in self._sockets]
-            connections = max_connections() // len(self._sockets)
-            listeners = [Listener(app, opened, self._config, connections) for _, opened, _ in self._sockets]
+            options = ListenerOptions(
+                max_connections=max_connections() // len(self._sockets),
+                header_timeout_s=self._config.header_timeout_s,
+                max_header_size_bytes=self._config.max_header_size_bytes,
+            )
+            listeners = [Listener(app, opened, options) for _, opened, _ in self._sockets]
             start.wait()
             for address, opened, _ in self._sockets:
                 listen(address, opened)
@@ -166,9 +170,11 @@ class ServerProcess:
         deadline = time.monotonic() + self._grace_s
         for listener in listeners:
             listener.stop_accepting()
-        while (open_requests := sum(listener.open_requests() for listener in listeners)) > 0:
+        from howdah.serve.granian import open_requests
+
+        while (left := open_requests()) > 0:
             if time.monotonic() >= deadline:
-                _log.warning("%d requests outlived the grace time of %g s: aborted", open_requests, self._grace_s)
+                _log.warning("%d requests outlived the grace time of %g s: aborted", left, self._grace_s)
                 break
             await asyncio.sleep(_LOOK_S)
         # While PHP stops, the loop carries the last answers out.

@@ -17,22 +17,21 @@ pytestmark = pytest.mark.log_noise("PHP (Fatal|Warning|Parse)|Uncaught|Stack tra
 
 # The script ends with these, the client has its answer, and the script boots again.
 _ENDS_THE_SCRIPT = {
-    "exit": 0, "exit text": 0, "exit in a function": 0, "exit in a fiber": 0, "exit in shutdown": 0, "exit 3": 3,
-    "fatal": 255, "require": 255, "memory": 255, "memory in pieces": 255, "recursion": 255, "timeout": 255,
+    "exit": 0, "exit text": 0, "exit in a function": 0, "exit in a fiber": 0, "exit 3": 3,
+    "fatal": 255, "memory": 255, "memory in pieces": 255, "recursion": 255, "timeout": 255,
 }  # fmt: skip
 # The request ends with these and the script goes on.
 _ENDS_THE_REQUEST = [
-    "normal", "exception", "undefined", "parse", "exception in a destructor", "exception at the end",
+    "normal", "exception", "undefined", "parse", "require", "exception in a destructor", "exception at the end",
     "exception in shutdown", "error handler", "fiber", "generator",
 ]  # fmt: skip
 _WORDS = {
-    "exception": "Uncaught Exception: request 7", "undefined": "undefined function not_a_function", "parse": "syntax error",
+    "exception": "Uncaught Exception: request 7", "undefined": "undefined function not_a_function", "parse": "Unclosed '('",
     "exception in a destructor": "in a destructor", "exception at the end": "in a destructor",
     "exception in shutdown": "in a shutdown function", "error handler": "from the error handler", "fiber": "in a fiber",
     "generator": "in a generator", "fatal": "fatal on purpose", "require": "no/such/file.php",
     "memory": "Allowed memory size", "memory in pieces": "Allowed memory size", "recursion": "Allowed memory size",
-    "timeout": "Maximum execution time", "exit text": "exit text;", "exit in shutdown": "exit in shutdown;",
-    "exit in a fiber": "exit in a fiber;",
+    "timeout": "Maximum execution time", "exit text": "exit text;", "exit in a fiber": "exit in a fiber;",
 }  # fmt: skip
 
 
@@ -164,7 +163,7 @@ def test_an_exception_handler_that_throws_is_told_and_the_server_lives(shown: Se
     assert shown.get("/hello.php?i=1").text == "request 1"
 
 
-@pytest.mark.parametrize("how", ["exception", "undefined", "parse", "fatal", "require", "memory", "timeout"])
+@pytest.mark.parametrize("how", ["exception", "undefined", "parse", "require", "fatal", "memory", "timeout"])
 def test_an_error_is_500_without_its_text_when_errors_are_hidden(hidden: Server, how: str) -> None:
     answer = hidden.get(f"/ending.php?how={how}&quiet=1")
     assert (answer.status_code, answer.text) == (500, "")
@@ -206,6 +205,13 @@ def test_an_exception_does_not_make_a_crash_of_a_later_end(own_sites: ServerFact
         server.get(f"/worker/limited.php?i={number}")
     wait_until(lambda: server.worker()["restarts"] == 1, "the restart")
     assert server.worker()["crashes"] == 0
+
+
+def test_exit_in_a_shutdown_function_ends_the_output_there_and_harms_nobody(shown: Server) -> None:
+    for _ in range(3):
+        text = end(shown, "exit in shutdown", "&shutdown=1")
+        assert text.startswith("begin 7;normal end;shutdown 7;second;exit in shutdown;")
+        assert shown.get("/hello.php?i=1").text == "request 1"
 
 
 # -- time -----------------------------------------------------------------------------------------
