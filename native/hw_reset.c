@@ -133,7 +133,7 @@ void hw_reset_request_begin(void)
         sapi_add_header(SAPI_PHP_VERSION_HEADER, sizeof SAPI_PHP_VERSION_HEADER - 1, 1);
     }
     make_superglobals();
-    if (filter_module != NULL) {
+    if (filter_module != NULL && filter_module->request_startup_func != NULL) {
         filter_module->request_startup_func(filter_module->type, filter_module->module_number);
     }
     session_begin();
@@ -156,7 +156,7 @@ void hw_reset_request_end(void)
         zend_unset_timeout();
     }
     php_output_end_all();
-    if (filter_module != NULL) {
+    if (filter_module != NULL && filter_module->request_shutdown_func != NULL) {
         filter_module->request_shutdown_func(filter_module->type, filter_module->module_number);
     }
     session_end();

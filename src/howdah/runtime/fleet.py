@@ -38,7 +38,6 @@ class Fleet:
 
     Attributes:
         changed: condition of the fleet's lock; notified after each change of an order, a role or a life.
-        stopping: threads are to end; written under the lock, read anywhere.
         wiping: workers' threads are to park outside PHP; written under the lock.
         max_thread_memory_bytes: PHP memory from which a thread is recycled, 0 = never.
         max_threads: threads that may live at the same time.
@@ -49,7 +48,7 @@ class Fleet:
 
     def __init__(self, config: RuntimeConfig, ceiling: int) -> None:
         self.changed = threading.Condition()
-        self.stopping = False
+        self._stopping = False
         self.wiping = False
         self.max_thread_memory_bytes = config.max_thread_memory_bytes
         self.max_threads = 0
@@ -71,6 +70,10 @@ class Fleet:
                 yield
             finally:
                 threading.stack_size(before)
+
+    def is_stopping(self) -> bool:
+        """Tell whether threads are to end; written under the lock, read anywhere."""
+        return self._stopping
 
     def move(self, thread: PhpThread, to: Pool | None) -> None:
         """Put a thread into another pool; the caller holds the lock."""
@@ -127,7 +130,7 @@ class Fleet:
             if native.slot_state(thread.slot) != "reserved":
                 continue
             with self.changed:
-                if self.stopping:
+                if self._stopping:
                     break
                 self.move(thread, pool)
             try:
@@ -207,12 +210,12 @@ class Fleet:
             self.stuck += 1
             self.move(thread, None)
         _log.error(Event("PHP thread is stuck", thread=slot, what=native.slot_info(slot)["current"]))
-        if role is not None and not self.stopping:
+        if role is not None and not self._stopping:
             self.add(role, 1)
         return True
 
     def stop(self) -> None:
         """Have every thread end at its next boundary; the caller closes the queues."""
         with self.changed:
-            self.stopping = True
+            self._stopping = True
             self.changed.notify_all()

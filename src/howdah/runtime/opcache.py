@@ -138,8 +138,9 @@ class OpcacheKeeper:
         if status is None or status["restart_pending"]:
             self.put_off += 1
             why = (
-                "a request has been running for too long" if not quiet else "another process uses its memory"
-                " (a forked child?)"
+                "a request has been running for too long"
+                if not quiet
+                else "another process uses its memory (a forked child?)"
             )
             if insists:
                 self.blocked = f"OPcache waits for a wipe: {why}"

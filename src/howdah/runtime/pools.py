@@ -50,6 +50,7 @@ class Pool:
         counts: see `PoolCounts`.
         max_requests: requests after which one of its threads is recycled, 0 = never.
         timeout_s: wall-clock limit of a request, 0 = the runtime's.
+        request_time_s: time of all its requests that ended; written by the dispatchers, each on its own thread.
     """
 
     worker: WorkerConfig | None = None
@@ -61,6 +62,7 @@ class Pool:
         self.max_threads = max_threads
         self.max_requests = 0
         self.timeout_s = 0.0
+        self.request_time_s = 0.0
         self.slots: set[int] = set()
         self.counts = PoolCounts()
 

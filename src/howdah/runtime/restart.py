@@ -160,7 +160,7 @@ class Roller:
         while True:
             state = native.slot_state(thread.slot)
             with self._fleet.changed:
-                if self._fleet.stopping:
+                if self._fleet.is_stopping():
                     raise EngineStateError("the runtime stopped during a restart")
                 if thread.role is not pool or state in {"reserved", "stuck", "inactive"}:
                     return True

@@ -135,7 +135,7 @@ class PhpThread:
             self._change(("stuck", "done"))
         elif self._change(("rebooting", "reboot ready")):
             with self._fleet.changed:
-                stopping = self._fleet.stopping
+                stopping = self._fleet.is_stopping()
             self._is_first_life = False
             if not stopping and self._change(("reboot ready", "boot requested")):
                 self._spawn()
@@ -163,7 +163,7 @@ class PhpThread:
         fleet = self._fleet
         with fleet.changed:
             while True:
-                if fleet.stopping or native.slot_state(self.slot) == "stuck":
+                if fleet.is_stopping() or native.slot_state(self.slot) == "stuck":
                     return None
                 if self._change(("transition requested", "transition in progress")):
                     fleet.move(self, self.wanted)
@@ -219,7 +219,10 @@ class PhpThread:
 
     def _run_worker(self, pool: WorkerPool) -> _Next:
         fleet = self._fleet
+        self._yield()
         with fleet.changed:
+            if fleet.is_stopping():
+                return _Next.STOP
             self.restart = False
             self.generation = pool.generation
         _log.log(logging.DEBUG, Event("starting", worker=pool.name, thread=self.slot))
@@ -236,10 +239,9 @@ class PhpThread:
         else:
             with fleet.changed:
                 pool.counts.restarts += 1
-        if fleet.stopping:
+        if fleet.is_stopping():
             _log.log(logging.DEBUG, Event("shutting down", worker=pool.name, thread=self.slot))
             return _Next.STOP
-        self._yield()
         if event == EVENT_ENDED and not booted:
             self._back_off(pool)
         return _Next.GO_ON
@@ -290,7 +292,9 @@ class PhpThread:
             backoff_s = min((pool.failures - 1) ** 2 * 0.1, _LONGEST_BACKOFF_S)
             deadline = time.monotonic() + backoff_s
             self.is_waiting = True
-            while not (self._fleet.stopping or self.restart or native.slot_state(self.slot) != "restarting"):
+            while not (self._fleet.is_stopping() or self._fleet.wiping or self.restart):
+                if native.slot_state(self.slot) != "restarting":
+                    break
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
@@ -301,11 +305,12 @@ class PhpThread:
         """Park outside any PHP request while OPcache is to be wiped."""
         fleet = self._fleet
         with fleet.changed:
-            if not fleet.wiping or not self._change(("restarting", "yielding")):
+            ways = (("restarting", "yielding"), ("transition complete", "yielding"))
+            if not fleet.wiping or not self._change(*ways):
                 return
             fleet.changed.notify_all()
             self.is_waiting = True
-            while fleet.wiping and not fleet.stopping:
+            while fleet.wiping and not fleet.is_stopping():
                 fleet.changed.wait()
             self.is_waiting = False
             self._change(("yielding", "restarting"))

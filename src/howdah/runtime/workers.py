@@ -212,7 +212,7 @@ def matched_target(site: Site, pool: WorkerPool, path: bytes, mount: bytes) -> T
 
 
 def compile_path(pattern: str) -> Callable[[str], bool]:
-    """Compile a pattern of Caddy's ``path`` matcher: no case; ``*`` at an end is anything, inside it stays in a segment."""
+    """Compile a pattern of Caddy's ``path`` matcher: ``*`` at an end is anything, inside it is part of a segment."""
     pattern = pattern.lower()
     if pattern == "*":
         return lambda _: True

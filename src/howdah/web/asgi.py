@@ -14,10 +14,9 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from howdah.cgi.paths import decode_path
 from howdah.cgi.variables import endpoint
-from howdah.config.model import SiteConfig
+from howdah.config.model import SiteConfig, WorkerConfig
 from howdah.errors import (
     ClientDisconnected,
-    ConfigError,
     EngineStateError,
     HowdahError,
     InvalidRequest,
@@ -36,12 +35,21 @@ from howdah.web.body import (
     wait_disconnect,
 )
 from howdah.web.response import SERVER, name_server, refuse, respond, send_text
-from howdah.web.routing import FileRoute, RedirectRoute, Route, ScriptRoute, route
+from howdah.web.routing import (
+    FileRoute,
+    RedirectRoute,
+    Route,
+    ScriptRoute,
+    matched_route,
+    route,
+    route_match,
+)
 from howdah.web.static import Headers, send_file
 
 if TYPE_CHECKING:
     from howdah.engine.native import Request as NativeRequest
     from howdah.runtime.aio import Exchange, LoopDispatcher
+    from howdah.runtime.pools import WorkerPool
     from howdah.runtime.runtime import Runtime
     from howdah.web.static import Receive, Scope, Send
 
@@ -61,7 +69,9 @@ class PHPApp:
 
     Args:
         root: folder with the scripts.
+        worker: a worker script of this site, or its file; more of them by ``workers``.
         runtime: PHP to use; None means the one default `Runtime` of the process.
+        name: what the site is called in names of workers, metrics and logs.
         fields: further fields of `SiteConfig`.
 
     Raises:
@@ -70,16 +80,27 @@ class PHPApp:
         EngineVersionError: libphp or the native extension is missing.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, runtime: Runtime | None = None, **fields: Any) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        worker: WorkerConfig | str | None = None,
+        runtime: Runtime | None = None,
+        name: str = "",
+        **fields: Any,
+    ) -> None:
+        if worker is not None:
+            only = WorkerConfig(worker) if isinstance(worker, str) else worker
+            fields["workers"] = (only, *fields.get("workers", ()))
         config = SiteConfig(root=os.fspath(root), **fields)
-        if config.workers:
-            raise ConfigError("worker scripts cannot be run yet: leave `workers` out", directive="workers")
         self._site = Site(config)
+        self._has_match = any(worker.match for worker in config.workers)
         if runtime is None:
             from howdah.runtime.shared import shared_runtime
 
             runtime = shared_runtime(None)
         self._runtime = runtime
+        runtime.register(self._site, name)
         self._limits = BodyLimits(config.max_body_size_bytes, config.request_body_timeout_s, spool_folder())
         self._dispatcher: LoopDispatcher | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,7 +122,7 @@ class PHPApp:
         try:
             found = self._route(path, query, mount, scope["method"])
             if type(found) is ScriptRoute:
-                await self._run(found.target, uri + b"?" + query if query else uri, scope, receive, send)
+                await self._run(found.target, uri + b"?" + query if query else uri, scope, receive, send, found.pool)
             elif type(found) is FileRoute:
                 await send_file(found, scope, receive, name_server(send))
             elif type(found) is RedirectRoute:
@@ -116,10 +137,20 @@ class PHPApp:
             _log.debug("the response to %a was not completed: %s", scope["path"], error)
 
     def _route(self, path: bytes, query: bytes, mount: bytes, method: str) -> Route:
-        return ScriptRoute(self._site.script(decode_path(path), mount))
+        path = decode_path(path)
+        matched = self._runtime.worker_match(self._site, path, mount) if self._has_match else None
+        return matched_route(matched) if matched is not None else ScriptRoute(self._site.script(path, mount))
 
-    async def _run(self, target: Target, uri: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run a script and send what it answers."""
+    async def _run(
+        self,
+        target: Target,
+        uri: bytes,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        pool: WorkerPool | None = None,
+    ) -> None:
+        """Run a script and send what it answers; ``pool`` is a worker that is chosen already."""
         dispatcher = self._dispatcher
         if dispatcher is None or self._loop is not asyncio.get_running_loop():
             try:
@@ -155,7 +186,7 @@ class PHPApp:
             dispatcher.abandon()
             raise
         watcher = _Watcher(receive)
-        exchange = dispatcher.submit(request, watcher)
+        exchange = dispatcher.submit(request, watcher, pool or self._runtime.worker_for(self._site, target[0]))
         try:
             if body is None:
                 watcher.feed(exchange, length, self._limits)
@@ -218,7 +249,7 @@ class PHPApp:
         Raises:
             EngineError: PHP does not start.
         """
-        if not self._runtime.ready:
+        if not self._runtime.is_running:
             loop = asyncio.get_running_loop()
             if self._starting is None or self._starting.get_loop() is not loop:
                 self._starting = loop.create_task(asyncio.to_thread(self._start))
@@ -233,7 +264,7 @@ class PHPApp:
         try:
             self._runtime.start()
         except EngineStateError:
-            if not self._runtime.ready:  # else somebody else was quicker
+            if not self._runtime.is_running:  # else somebody else was quicker
                 raise
         else:
             self._started_by_us = True
@@ -251,6 +282,10 @@ class PHPServer(PHPApp):
     """
 
     def _route(self, path: bytes, query: bytes, mount: bytes, method: str) -> Route:
+        if self._has_match:
+            found = route_match(self._site, self._runtime, path, mount)
+            if found is not None:
+                return found
         return route(self._site, path, query, mount, method)
 
 

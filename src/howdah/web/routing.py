@@ -10,12 +10,16 @@ import os
 import re
 import stat
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes
 
 from howdah.cgi.paths import clean_path, decode_path, is_script_name, join_root, normalize_path, script_end
 from howdah.errors import ScriptNotFound
 from howdah.runtime.site import Site, Target
+
+if TYPE_CHECKING:
+    from howdah.runtime.pools import WorkerPool
+    from howdah.runtime.runtime import Runtime
 
 # Keeps the method and the body, unlike 301.
 _PERMANENT_REDIRECT = 308
@@ -25,9 +29,10 @@ _NOT_IN_QUERY = re.compile(rb"[^\x21-\x7e]")
 
 
 class ScriptRoute(NamedTuple):
-    """Run this script."""
+    """Run this script, on this worker if one is chosen already."""
 
     target: Target
+    pool: WorkerPool | None = None
 
 
 class FileRoute(NamedTuple):
@@ -91,6 +96,32 @@ def route(site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method:
         if found is not None:
             return found
     return _by_path(site, path, query, mount)
+
+
+def matched_route(matched: tuple[WorkerPool, Target]) -> ScriptRoute:
+    """Give the route of a request that a worker's ``match`` took."""
+    pool, target = matched
+    return ScriptRoute(target, pool)
+
+
+def route_match(site: Site, runtime: Runtime, raw_path: bytes, mount: bytes) -> Route | None:
+    """Decide what comes before everything else in a site whose workers have ``match``: its files, then the workers.
+
+    Returns:
+        None when no worker takes the path, or when it names a static file that the rules of the site send.
+
+    Raises:
+        InvalidPath: the path holds NUL.
+        Forbidden: the path names something that must not be served.
+    """
+    path = decode_path(raw_path)
+    clean = clean_path(normalize_path(path))
+    if script_end(clean, site.suffixes) < 0:
+        status = site.file(clean)
+        if status is not None and stat.S_ISREG(status.st_mode):
+            return FileRoute(join_root(site.root, clean), status)
+    matched = runtime.worker_match(site, path, mount)
+    return None if matched is None else matched_route(matched)
 
 
 def _index(site: Site, path: bytes, query: bytes, mount: bytes, *, scripts: bool) -> Route | None:
