@@ -17,10 +17,10 @@
 /* A stack of handlers and the one in force. */
 typedef struct {
     zval current;
-    int reporting;      /* of the error handler in force */
-    int count;          /* entries of the stack */
-    zval *stack;        /* emalloc */
-    int *reportings;    /* emalloc; error handlers only */
+    int reporting;   /* of the error handler in force */
+    int count;       /* entries of the stack */
+    zval *stack;     /* emalloc */
+    int *reportings; /* emalloc; error handlers only */
 } handlers_t;
 
 static ts_rsrc_id date_globals; /* php-main at start, constant afterwards; 0 = no date module */

@@ -89,7 +89,8 @@ static PyObject *worker_run(PyObject *module, PyObject *args)
     hw_request_retain(boot);
     Py_BEGIN_ALLOW_THREADS hw_worker_run(index, queue, boot, reset != 0, &end);
     Py_END_ALLOW_THREADS PyObject *error =
-        end.error != NULL ? PyUnicode_DecodeUTF8(end.error, (Py_ssize_t)strlen(end.error), "replace") : Py_NewRef(Py_None);
+        end.error != NULL ? PyUnicode_DecodeUTF8(end.error, (Py_ssize_t)strlen(end.error), "replace")
+                          : Py_NewRef(Py_None);
     free(end.error);
     return Py_BuildValue("(iOiNK)", end.event, end.booted ? Py_True : Py_False, end.exit_status, error,
                          (unsigned long long)end.handled);
@@ -175,9 +176,10 @@ static PyObject *slot_info(PyObject *module, PyObject *argument)
     double since_s = (double)(hw_port_now_ns() - atomic_load(&slot->since_ns)) / 1e9;
     PyObject *text =
         PyUnicode_DecodeUTF8(id != 0 ? current : "", (Py_ssize_t)strlen(id != 0 ? current : ""), "replace");
-    return Py_BuildValue("{s:s,s:i,s:K,s:d,s:K,s:K,s:K,s:K,s:K,s:N}", "state", hw_state_names[atomic_load(&slot->state)],
-                         "thread_id", atomic_load(&slot->thread_id), "request_id", (unsigned long long)id, "since_s",
-                         since_s, "requests", (unsigned long long)atomic_load(&slot->requests), "life_requests",
+    return Py_BuildValue("{s:s,s:i,s:K,s:d,s:K,s:K,s:K,s:K,s:K,s:N}", "state",
+                         hw_state_names[atomic_load(&slot->state)], "thread_id", atomic_load(&slot->thread_id),
+                         "request_id", (unsigned long long)id, "since_s", since_s, "requests",
+                         (unsigned long long)atomic_load(&slot->requests), "life_requests",
                          (unsigned long long)atomic_load(&slot->life_requests), "memory_bytes",
                          (unsigned long long)atomic_load(&slot->memory_bytes), "peak_bytes",
                          (unsigned long long)atomic_load(&slot->peak_bytes), "lives",
@@ -305,9 +307,8 @@ static PyObject *pool_statistics(PyObject *module, PyObject *argument)
     hw_queue_stats(queue, &stats);
     double oldest_s = stats.oldest_ns != 0 ? (double)(hw_port_now_ns() - stats.oldest_ns) / 1e9 : 0.0;
     return Py_BuildValue("{s:n,s:n,s:I,s:K,s:K,s:d}", "waiting", (Py_ssize_t)stats.waiting, "peak",
-                         (Py_ssize_t)stats.waiting_peak, "idle", stats.idle, "pushed",
-                         (unsigned long long)stats.pushed, "refused", (unsigned long long)stats.refused, "oldest_s",
-                         oldest_s);
+                         (Py_ssize_t)stats.waiting_peak, "idle", stats.idle, "pushed", (unsigned long long)stats.pushed,
+                         "refused", (unsigned long long)stats.refused, "oldest_s", oldest_s);
 }
 
 static PyObject *new_code(PyObject *module, PyObject *unused)

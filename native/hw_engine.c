@@ -50,10 +50,10 @@ static struct {
     const char *failure;
     hw_engine_facts_t facts;
     enum { ORDER_NONE, ORDER_INSPECT, ORDER_WIPE, ORDER_LIST, ORDER_FORGET, ORDER_DONE } order; /* for php-main; lock */
-    char *text;                                                       /* of ORDER_LIST and ORDER_FORGET; lock */
-    size_t text_len;                                                  /* lock */
-    bool order_succeeded;                                             /* lock */
-    hw_opcache_status_t opcache;                                      /* php-main until ORDER_DONE, lock */
+    char *text;                  /* of ORDER_LIST and ORDER_FORGET; lock */
+    size_t text_len;             /* lock */
+    bool order_succeeded;        /* lock */
+    hw_opcache_status_t opcache; /* php-main until ORDER_DONE, lock */
 } engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_state(engine_state_t state)

@@ -14,8 +14,8 @@ static bool table_ready;
 /* The layers of the running request. */
 static __thread const hw_env_pair_t *site_layer, *request_layer, *worker_layer;
 static __thread size_t n_site_layer, n_request_layer, n_worker_layer;
-static __thread HashTable *putenv_layer; /* persistent strings; NULL value = unset. NULL table = no putenv() yet */
-static __thread HashTable *baseline;     /* of putenv(), a table of the same kind */
+static __thread HashTable *putenv_layer;      /* persistent strings; NULL value = unset. NULL table = no putenv() yet */
+static __thread HashTable *baseline;          /* of putenv(), a table of the same kind */
 static __thread bool baseline_taken, touched; /* putenv() was called since the baseline was taken or restored */
 
 void hw_env_startup(char *const *environment)

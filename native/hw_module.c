@@ -115,8 +115,7 @@ static PyObject *facts(PyObject *module, PyObject *unused)
         return NULL;
     }
     return Py_BuildValue("{s:O,s:z,s:z,s:z}", "opcache", found.opcache ? Py_True : Py_False, "memory_limit",
-                         found.memory_limit, "ini_file", found.ini_file,
-                         "ini_scanned", found.ini_scanned);
+                         found.memory_limit, "ini_file", found.ini_file, "ini_scanned", found.ini_scanned);
 }
 
 static PyObject *after_fork(PyObject *module, PyObject *unused)

@@ -23,8 +23,8 @@
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
 
-static _Atomic uint64_t code_epoch;  /* any thread; counts the times at which code may have changed */
-static __thread uint64_t seen_code;  /* the value at which this thread cleaned its realpath cache */
+static _Atomic uint64_t code_epoch; /* any thread; counts the times at which code may have changed */
+static __thread uint64_t seen_code; /* the value at which this thread cleaned its realpath cache */
 
 /* -- boot and end -- */
 

@@ -48,7 +48,8 @@ static inline bool hw_thread_is_outside(const hw_thread_t *self)
  * Thread: php. Locks: GIL forbidden. Owns: the storage lives until hw_thread_free. Fails: -1 and a log record. */
 HW_HIDDEN int hw_thread_boot(unsigned slot);
 
-/* Serves requests from the queue until an event, in the regular role. Thread: php. Locks: GIL forbidden. Fails: never; see HW_EVENT_*. */
+/* Serves requests from the queue until an event, in the regular role. Thread: php. Locks: GIL forbidden. Fails: never;
+ * see HW_EVENT_*. */
 HW_HIDDEN int hw_thread_run(unsigned slot, hw_queue_t *queue);
 
 /* Makes the request the running one of this thread and its slot, or ends that; both for the regular role and workers.

@@ -114,10 +114,11 @@ static void refuse_again(hw_thread_t *self)
     if (++run.refused <= PATIENCE) {
         return;
     }
-    hw_log_printf(HW_LOG_WARN, self->boot->id,
-                  "the worker script ignored the false of frankenphp_handle_request() and was ended: leave the loop when "
-                  "it returns false (%s)",
-                  self->boot->script_filename.data);
+    hw_log_printf(
+        HW_LOG_WARN, self->boot->id,
+        "the worker script ignored the false of frankenphp_handle_request() and was ended: leave the loop when "
+        "it returns false (%s)",
+        self->boot->script_filename.data);
     run.over = true;
     zend_throw_unwind_exit();
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from howdah.engine.native import native
@@ -151,8 +151,16 @@ class Crew:
                 return f"worker {pool.name} has not booted{said}"
         return self.keeper.blocked if self.keeper is not None else None
 
-    def apply(self, config: RuntimeConfig, members: Sequence[Member], sizing: Sizing) -> None:
+    def apply(
+        self,
+        config: RuntimeConfig,
+        members: Sequence[Member],
+        sizing: Sizing,
+        switch: Callable[[], None] | None = None,
+    ) -> None:
         """Go over to other workers and numbers; requests that were accepted are served.
+
+        ``switch`` is called while the new and the old workers serve.
 
         Raises:
             ConfigError: there are fewer slots than threads.
@@ -165,6 +173,7 @@ class Crew:
                 directive="max_threads",
             )
         before = self.workers, self._members, self.config
+        old = list(zip(self._members, self.workers, strict=True))
         kept = {member.identity: pool for member, pool in zip(self._members, self.workers, strict=True)}
         new: list[WorkerPool] = []
         chosen: list[WorkerPool] = []
@@ -192,7 +201,11 @@ class Crew:
             self.fleet.max_threads = old_max
             self._retire(new)
             raise failed
-        self.table = WorkerTable(list(zip(members, self.workers, strict=True)))
+        now = list(zip(members, self.workers, strict=True))
+        self.table = WorkerTable([*now, *((m, p) for m, p in old if p in retired)])
+        if switch is not None:
+            switch()
+        self.table = WorkerTable(now)
         self._retire(retired)
         self.fleet.max_threads = sizing.max_threads
         self.scaler.set_max_idle_time(config.max_idle_time_s)

@@ -75,6 +75,10 @@ class Fleet:
         """Tell whether threads are to end; written under the lock, read anywhere."""
         return self._stopping
 
+    def is_wiping(self) -> bool:
+        """Tell whether workers' threads are to park."""
+        return self.wiping
+
     def move(self, thread: PhpThread, to: Pool | None) -> None:
         """Put a thread into another pool; the caller holds the lock."""
         if thread.role is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from howdah.cgi.paths import decode_path
 from howdah.cgi.variables import endpoint, split_remote
-from howdah.config.model import RuntimeConfig, SiteConfig
+from howdah.config.model import RuntimeConfig, SiteConfig, WorkerConfig
 from howdah.engine import native as engine
 from howdah.engine.ini import ini_defaults, ini_lines
 from howdah.engine.native import native
@@ -36,14 +36,14 @@ from howdah.runtime.crew import Crew, check_reload
 from howdah.runtime.logs import LogPump
 from howdah.runtime.opcache import FORCED_INI
 from howdah.runtime.request import Request, RequestParts, Response
-from howdah.runtime.site import Site, Target
+from howdah.runtime.site import Site
 from howdah.runtime.sizing import CEILING, Sizing, calculate, ini_bytes, usable_cores, usable_memory_bytes
 from howdah.runtime.stats import RuntimeStatistics, collect
 from howdah.runtime.sync import SyncDispatcher
-from howdah.runtime.workers import Member, gather, matched_target
+from howdah.runtime.workers import Member, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from howdah.runtime.aio import LoopDispatcher
     from howdah.runtime.ledger import Ledger
@@ -85,7 +85,7 @@ class Runtime:
         self._state = "new"  # under the lock; read anywhere
         self._pid = 0
         self._crew: Crew | None = None
-        self._registered: list[tuple[str, Site]] = []  # under the lock
+        self._registered: list[tuple[str, SiteConfig]] = []  # under the lock
         self._sync: SyncDispatcher | None = None
         self._dispatchers: dict[Any, LoopDispatcher] = {}  # by event loop; each loop's thread adds its own
         self._retired: list[Ledger] = []
@@ -367,7 +367,7 @@ class Runtime:
 
     # -- workers ----------------------------------------------------------------------------------
 
-    def register(self, site: Site, name: str = "") -> None:
+    def register(self, site: SiteConfig, name: str = "") -> None:
         """Add a site, so that its workers run. On a running runtime this starts them, and blocks until they booted.
 
         Raises:
@@ -375,20 +375,29 @@ class Runtime:
             WorkerBootError: a script does not boot.
         """
         with self._lock:
-            if any(site is known for _, known in self._registered):
-                return
             self._registered.append((name, site))
-            if self._state == "running" and site.config.workers:
+            if self._state == "running" and site.workers:
                 try:
-                    self._resize()
+                    self._resize(None)
                 except HowdahError:
                     self._registered.pop()
                     raise
 
-    def reconfigure(self, config: RuntimeConfig, sites: Sequence[tuple[str, Site]]) -> None:
-        """Take over another configuration: workers, limits and numbers of threads change in place.
+    def reconfigure(
+        self,
+        config: RuntimeConfig,
+        sites: Sequence[tuple[str, SiteConfig]],
+        switch: Callable[[], None] | None = None,
+    ) -> None:
+        """Take over another configuration: workers, limits and numbers of threads change in place; blocks.
 
         Requests go on: what a worker that is taken away has accepted is served, and one that stays keeps its threads.
+
+        Args:
+            config: the new settings.
+            sites: name and configuration of every site.
+            switch: called when the new workers have booted and the old ones still serve: the moment to send new
+                requests to the new sites.
 
         Raises:
             ConfigError: something changed that PHP reads at its start only; nothing was changed.
@@ -400,7 +409,7 @@ class Runtime:
             before = self.config, self._registered
             self.config, self._registered = config, list(sites)
             try:
-                self._resize()
+                self._resize(switch)
             except HowdahError:
                 self.config, self._registered = before
                 raise
@@ -409,13 +418,13 @@ class Runtime:
             if self._sync is not None:
                 self._sync.configure(config)
 
-    def _resize(self) -> None:
+    def _resize(self, switch: Callable[[], None] | None) -> None:
         crew = self._crew
         if crew is None:
             raise EngineStateError("this Runtime does not run")
         members = gather(self.config, list(self._registered))
         limit = ini_bytes(native.facts()["memory_limit"] or "")
-        crew.apply(self.config, members, self._size(members, limit))
+        crew.apply(self.config, members, self._size(members, limit), switch)
 
     def restart_workers(self, names: Iterable[str] | None = None, changed: Iterable[str] | None = None) -> None:
         """Restart worker scripts, one thread of a worker at a time; blocks until every thread runs the new code.
@@ -436,18 +445,18 @@ class Runtime:
             raise EngineStateError("this Runtime does not run")
         self._crew.roller.restart(names, changed)
 
-    def worker_for(self, site: Site, script: bytes) -> WorkerPool | None:
-        """Give the worker whose script a request of the site asks for, None = a regular thread."""
+    def worker_for(self, site: Site, script: bytes, worker: WorkerConfig | None = None) -> WorkerPool | None:
+        """Give the worker that takes a request, None = a regular thread.
+
+        Args:
+            site: where the request came.
+            script: the script that it asks for.
+            worker: the worker whose ``match`` has chosen it already.
+        """
         crew = self._crew
         if crew is None or crew.table.is_empty:
             return None
-        return crew.table.for_script(site, script)
-
-    def worker_match(self, site: Site, path: bytes, mount: bytes) -> tuple[WorkerPool, Target] | None:
-        """Give the worker whose ``match`` fits a decoded path below the site, and the request's CGI variables."""
-        crew = self._crew
-        pool = None if crew is None or crew.table.is_empty else crew.table.for_path(site, path)
-        return None if pool is None else (pool, matched_target(site, pool, path, mount))
+        return crew.table.for_script(site, script) if worker is None else crew.table.for_worker(worker)
 
 
 def _site_key(config: SiteConfig) -> SiteConfig | str:

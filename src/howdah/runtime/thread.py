@@ -310,7 +310,7 @@ class PhpThread:
                 return
             fleet.changed.notify_all()
             self.is_waiting = True
-            while fleet.wiping and not fleet.is_stopping():
+            while fleet.is_wiping() and not fleet.is_stopping():
                 fleet.changed.wait()
             self.is_waiting = False
             self._change(("yielding", "restarting"))

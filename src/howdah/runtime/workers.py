@@ -7,13 +7,12 @@ global worker with that file, else a regular thread. Holds no thread and starts 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from howdah.cgi.paths import clean_path, join_root, normalize_path, script_end
-from howdah.config.model import WorkerConfig
+from howdah.config.model import SiteConfig, WorkerConfig
 from howdah.errors import ConfigError
 from howdah.runtime.pools import WorkerPool, check_worker_file
 from howdah.runtime.site import Site, Target
@@ -37,13 +36,13 @@ class Member:
 
     worker: WorkerConfig
     name: str
-    site: Site | None = None
+    site: SiteConfig | None = None
     site_name: str = ""
 
     @property
     def env(self) -> dict[str, str]:
         """Variables of the script's boot: the site's, then its own."""
-        inherited: Mapping[str, str] = self.site.config.env if self.site is not None else {}
+        inherited: Mapping[str, str] = self.site.env if self.site is not None else {}
         return {**inherited, **self.worker.env}
 
     @property
@@ -59,7 +58,7 @@ class Member:
         )
 
 
-def gather(config: RuntimeConfig, sites: Sequence[tuple[str, Site]]) -> list[Member]:
+def gather(config: RuntimeConfig, sites: Sequence[tuple[str, SiteConfig]]) -> list[Member]:
     """Give every worker its name, global ones first.
 
     A worker without a name is called like its file. Names that collide between sites are qualified by the site, then
@@ -93,10 +92,10 @@ def gather(config: RuntimeConfig, sites: Sequence[tuple[str, Site]]) -> list[Mem
     return members
 
 
-def _of_site(site_name: str, site: Site, taken: set[str]) -> list[Member]:
+def _of_site(site_name: str, site: SiteConfig, taken: set[str]) -> list[Member]:
     own: set[str] = set()
     members = []
-    for worker in site.config.workers:
+    for worker in site.workers:
         check_worker_file(worker)
         name = _plain_name(worker)
         if worker.name is not None and name in own:
@@ -105,7 +104,7 @@ def _of_site(site_name: str, site: Site, taken: set[str]) -> list[Member]:
             )
         own.add(name)
         members.append(Member(worker, _free_name(name, site_name, taken), site, site_name))
-    _check_files([worker for worker in site.config.workers if not worker.match], "the workers of one site")
+    _check_files([worker for worker in site.workers if not worker.match], "the workers of one site")
     return members
 
 
@@ -138,13 +137,6 @@ def _check_files(workers: Sequence[WorkerConfig], whose: str) -> None:
         seen.add(file)
 
 
-@dataclass(slots=True)
-class _SiteTable:
-    matches: list[tuple[Callable[[str], bool], WorkerPool]] = field(default_factory=list)
-    files: dict[bytes, WorkerPool] = field(default_factory=dict)
-    known: dict[bytes, WorkerPool | None] = field(default_factory=dict)
-
-
 class WorkerTable:
     """Finds the worker of a request. Replaced as a whole when the configuration is loaded again.
 
@@ -153,49 +145,52 @@ class WorkerTable:
     """
 
     def __init__(self, pools: Sequence[tuple[Member, WorkerPool]] = ()) -> None:
-        self._files: dict[bytes, WorkerPool] = {}
-        self._sites: dict[Site, _SiteTable] = {}
-        self._others = _SiteTable()  # sites without a worker of their own
         self.is_empty = not pools
-        for member, pool in pools:
-            file = os.path.realpath(os.fsencode(pool.file))
-            if member.site is None:
-                self._files[file] = pool
-                continue
-            table = self._sites.setdefault(member.site, _SiteTable())
-            if member.worker.match:
-                table.matches += [(compile_path(pattern), pool) for pattern in member.worker.match]
-            else:
-                table.files[file] = pool
+        self._pools = tuple((member.worker, pool) for member, pool in pools)
+        self._global = {_real(pool): pool for member, pool in pools if member.site is None}
 
     def for_script(self, site: Site, script: bytes) -> WorkerPool | None:
         """Give the worker whose file the script is; links are followed, once per name."""
-        table = self._sites.get(site, self._others)
+        table, known = site.workers
+        if table is not self:
+            known = {}
+            site.workers = (self, known)
         try:
-            return table.known[script]
+            return known[script]
         except KeyError:
-            real = os.path.realpath(script)
-            pool = table.files.get(real) or self._files.get(real)
-            if len(table.known) >= _REMEMBERED:
-                table.known.clear()
-            table.known[script] = pool
+            pool = self._find(site, os.path.realpath(script))
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            known[script] = pool
             return pool
 
-    def for_path(self, site: Site, path: bytes) -> WorkerPool | None:
-        """Give the first worker of the site whose ``match`` fits a decoded path."""
-        table = self._sites.get(site)
-        if table is None or not table.matches:
-            return None
-        text = path.decode("utf-8", "surrogateescape").lower()
-        return next((pool for matches, pool in table.matches if matches(text)), None)
+    def for_worker(self, worker: WorkerConfig) -> WorkerPool | None:
+        """Give the pool of a worker that a ``match`` chose."""
+        return next((pool for known, pool in self._pools if known is worker or known == worker), None)
+
+    def _find(self, site: Site, script: bytes) -> WorkerPool | None:
+        for worker in site.config.workers:
+            if not worker.match and os.path.realpath(os.fsencode(worker.file)) == script:
+                return self.for_worker(worker)
+        return self._global.get(script)
 
 
-def matched_target(site: Site, pool: WorkerPool, path: bytes, mount: bytes) -> Target:
+def _real(pool: WorkerPool) -> bytes:
+    return os.path.realpath(os.fsencode(pool.file))
+
+
+def matched_target(site: Site, worker_file: str, path: bytes, mount: bytes) -> Target:
     """Give the CGI variables of a request that a ``match`` gave to a worker.
 
     A script outside the document root has no address, so SCRIPT_NAME and its kin are empty then.
+
+    Args:
+        site: where the request came.
+        worker_file: the worker's script.
+        path: decoded path below the site.
+        mount: where the site is mounted.
     """
-    script = os.path.realpath(os.fsencode(pool.file))
+    script = os.path.realpath(os.fsencode(worker_file))
     prefix = join_root(site.root, b"/")
     if not script.startswith(prefix):
         return Target(script, b"", b"", b"", b"")
@@ -209,21 +204,3 @@ def matched_target(site: Site, pool: WorkerPool, path: bytes, mount: bytes) -> T
         join_root(site.root, clean_path(info)) if info else b"",
         mount + clean_path(path[:end]) if end >= 0 else b"",
     )
-
-
-def compile_path(pattern: str) -> Callable[[str], bool]:
-    """Compile a pattern of Caddy's ``path`` matcher: ``*`` at an end is anything, inside it is part of a segment."""
-    pattern = pattern.lower()
-    if pattern == "*":
-        return lambda _: True
-    inner = pattern.strip("*")
-    if "*" not in inner:
-        if pattern.startswith("*") and pattern.endswith("*"):
-            return lambda path: inner in path
-        if pattern.startswith("*"):
-            return lambda path: path.endswith(inner)
-        if pattern.endswith("*"):
-            return lambda path: path.startswith(inner)
-        return lambda path: path == pattern
-    expression = re.compile("[^/]*".join(re.escape(part) for part in pattern.split("*")))
-    return lambda path: expression.fullmatch(path) is not None

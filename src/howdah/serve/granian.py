@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal
 
@@ -42,7 +42,7 @@ _MODES = {"h1": HTTPModes.http1, "both": HTTPModes.auto, "h2": HTTPModes.http2}
 
 @dataclass(frozen=True, slots=True)
 class ListenerOptions:
-    """What a listener is started with; another value needs another start.
+    """What a listener is started with; another value needs another start, but for ``max_connections``.
 
     Args:
         max_connections: connections served at a time; more wait in the kernel's backlog.
@@ -53,7 +53,7 @@ class ListenerOptions:
         material: certificate and key; None serves without TLS.
     """
 
-    max_connections: int
+    max_connections: int = field(compare=False)
     mode: Mode = "h1"
     header_timeout_s: float = 30.0
     idle_timeout_s: float = 300.0
