@@ -301,7 +301,9 @@ def _compile_encode(action: model.Encode) -> _Change:
     )
 
     def change(request: HttpRequest) -> None:
-        request.send = encoding_send(request.scope, request.send, encoding)
+        accepted = request.fields.get(b"accept-encoding")
+        if accepted and request.scope["method"] != "HEAD":
+            request.send = encoding_send(accepted, request.send, encoding)
 
     return change
 

@@ -29,6 +29,8 @@ _CODINGS = (b"zstd", b"br", b"gzip")
 # Levels at which encoding costs about what sending the saved bytes would.
 _ZSTD_LEVEL, _BROTLI_QUALITY, _GZIP_LEVEL = 3, 4, 5
 _NO_BODY = frozenset({204, 206, 304})
+_ENCODED = frozenset({b"content-encoding", b"content-range"})
+_UNKNOWN, _LEFT_ALONE = -1, -2
 
 Application = Callable[..., Any]
 Header = tuple[bytes, bytes]
@@ -115,14 +117,10 @@ def choose_coding(accept_encoding: bytes, codings: tuple[bytes, ...] = _CODINGS)
     return _choose(accept_encoding, codings) if len(accept_encoding) <= 512 else b""
 
 
-def encoding_send(scope: Scope, send: Send, encoding: Encoding = _DEFAULT) -> Send:
+def encoding_send(accept_encoding: bytes, send: Send, encoding: Encoding = _DEFAULT) -> Send:
     """Give a ``send`` that encodes, or the same one where the client takes no coding."""
-    if scope["method"] != "HEAD":
-        for name, value in scope["headers"]:
-            if name == b"accept-encoding":
-                coding = choose_coding(value, encoding.codings)
-                return _Response(coding, send, encoding) if coding else send
-    return send
+    coding = choose_coding(accept_encoding, encoding.codings)
+    return _Response(coding, send, encoding) if coding else send
 
 
 class Compress:
@@ -140,7 +138,12 @@ class Compress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self._app(scope, receive, encoding_send(scope, send) if scope["type"] == "http" else send)
+        if scope["type"] == "http" and scope["method"] != "HEAD":
+            for name, value in scope["headers"]:
+                if name == b"accept-encoding":
+                    send = encoding_send(value, send)
+                    break
+        await self._app(scope, receive, send)
 
 
 @lru_cache(256)
@@ -155,28 +158,20 @@ def _shrinks(media_type: bytes, types: tuple[bytes, ...]) -> bool:
     )
 
 
-class _Head(NamedTuple):
-    """What the headers of a response say about encoding it."""
-
-    compressible: bool
-    length_bytes: int
-
-
-def _read_head(start: Message, encoding: Encoding) -> _Head:
+def _read_head(start: Message, encoding: Encoding) -> int:
+    """Give the length that a response announces, `_UNKNOWN`, or `_LEFT_ALONE` if it is not to be encoded."""
     compressible = False
-    length_bytes = -1
+    length_bytes = _UNKNOWN
     for name, value in start.get("headers", ()):
         if name == b"content-type":
             compressible = _shrinks(value, encoding.types)
         elif name == b"content-length":
-            length_bytes = int(value) if value.isdigit() else -1
-        elif name in {b"content-encoding", b"content-range"} or (
-            name == b"cache-control" and b"no-transform" in value.lower()
-        ):
-            return _Head(False, length_bytes)
-    if start["status"] in _NO_BODY or 0 <= length_bytes < encoding.minimum_bytes:
-        compressible = False
-    return _Head(compressible, length_bytes)
+            length_bytes = int(value) if value.isdigit() else _UNKNOWN
+            if 0 <= length_bytes < encoding.minimum_bytes:
+                return _LEFT_ALONE
+        elif name in _ENCODED or (name == b"cache-control" and b"no-transform" in value.lower()):
+            return _LEFT_ALONE
+    return length_bytes if compressible and start["status"] not in _NO_BODY else _LEFT_ALONE
 
 
 class _Response:
@@ -190,17 +185,17 @@ class _Response:
         self._send = send
         self._start: Message | None = None
         self._encoder: Encoder | None = None
-        self._length_bytes = -1
+        self._length_bytes = _UNKNOWN
         self._sent_bytes = 0
 
     def __call__(self, message: Message) -> Awaitable[None]:
         # A plain function, so that a message that is left alone costs no coroutine.
         kind = message["type"]
         if kind == "http.response.start":
-            head = _read_head(message, self._encoding)
-            if head.compressible:
+            length_bytes = _read_head(message, self._encoding)
+            if length_bytes != _LEFT_ALONE:
                 self._start = message
-                self._length_bytes = head.length_bytes
+                self._length_bytes = length_bytes
                 return _nothing()
         elif kind == "http.response.body" and (self._start is not None or self._encoder is not None):
             return self._body(message.get("body", b""), bool(message.get("more_body", False)))

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from howdah.web.static import Message, Send
 
 Headers = list[tuple[bytes, bytes]]
-Change = Callable[[HttpRequest, Headers], Headers]
+Applied = Callable[[Headers], Headers]
 
 # An answer has one of each; what the configuration says wins over what a handler would have said by itself.
 _SINGLE = frozenset({b"content-type", b"server"})
 # What describes the body is the handler's, whatever was said before it ran.
 _BODY = frozenset({b"content-length", b"content-encoding", b"content-range", b"etag", b"last-modified", b"location"})
+_COMPARED = _SINGLE | _BODY
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
@@ -43,30 +44,96 @@ def header_value(text: str) -> bytes:
     return _CONTROL.sub(b"", bytes_of(text)).strip()
 
 
+class Head:
+    """Changes of the head of one answer.
+
+    Attributes:
+        early: fields that are there before a handler answers.
+        is_plain: none of them needs to be compared with what the handler says.
+        deferred: changes for after it has answered.
+    """
+
+    __slots__ = ("_send", "deferred", "early", "is_plain")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.early: Headers = []
+        self.is_plain = True
+        self.deferred: list[Applied] = []
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        """Stand for ``send``."""
+        if message["type"] == "http.response.start":
+            headers: Headers = list(message["headers"])
+            if self.early:
+                headers = self.early + headers if self.is_plain else _merge(self.early, headers)
+            # What was asked for last is nearest to the handler.
+            for change in reversed(self.deferred):
+                headers = change(headers)
+            message = {**message, "headers": headers}
+        return self._send(message)
+
+
 def compile_response_headers(operations: Sequence[HeaderOperation], *, deferred: bool) -> Callable[[HttpRequest], None]:
-    """Compile ``header`` to a step that puts itself around the answer.
+    """Compile ``header``: fields are there before the handler answers, or changed after it has.
 
     Raises:
         ConfigError: a name or a regular expression is not valid.
     """
-    changes = [_compile(operation, deferred=deferred) for operation in operations]
+    if deferred:
+        return _compile_deferred(operations)
+    fixed = _fixed_fields(operations)
+    is_plain = not any(operation.name.lower().encode("latin-1", "replace") in _COMPARED for operation in operations)
+    changes = [_compile(operation) for operation in operations]
 
-    def wrap(request: HttpRequest) -> None:
-        send: Send = request.send
+    def add(request: HttpRequest) -> None:
+        head = request.head or _head(request)
+        if fixed is not None and not head.early:
+            head.early = fixed
+        else:
+            early = head.early
+            for prepare in changes:
+                early = prepare(request)(early)
+            head.early = early
+        if not is_plain:
+            head.is_plain = False
+
+    return add
+
+
+def _compile_deferred(operations: Sequence[HeaderOperation]) -> Callable[[HttpRequest], None]:
+    changes = [_compile(operation) for operation in reversed(operations)]
+
+    def defer(request: HttpRequest) -> None:
+        head = request.head or _head(request)
         # Placeholders stand for what the request was when it came by, not what later steps made of it.
-        prepared = [prepare(request) for prepare in changes]
+        for prepare in changes:
+            head.deferred.append(prepare(request))
 
-        def send_changed(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                headers: Headers = list(message["headers"])
-                for change in prepared:
-                    headers = change(headers)
-                message = {**message, "headers": headers}
-            return send(message)
+    return defer
 
-        request.send = send_changed
 
-    return wrap
+def _head(request: HttpRequest) -> Head:
+    request.send = request.head = Head(request.send)
+    return request.head
+
+
+def _fixed_fields(operations: Sequence[HeaderOperation]) -> Headers | None:
+    """Give the fields of operations that only set different ones to what no request changes."""
+    names = [operation.name.lower() for operation in operations]
+    if len(set(names)) != len(names):
+        return None
+    if any(operation.kind not in {"set", "add"} or "{" in operation.value for operation in operations):
+        return None
+    return [(header_name(operation.name), header_value(operation.value)) for operation in operations]
+
+
+def _merge(early: Headers, headers: Headers) -> Headers:
+    """Join what was said before the handler answered and what it says, where an answer has one of each."""
+    names = {name for name, _ in headers}
+    kept = [header for header in early if header[0] not in _BODY or header[0] not in names]
+    single = {name for name, _ in kept if name in _SINGLE}
+    return kept + [header for header in headers if header[0] not in single]
 
 
 def compile_request_headers(operations: Sequence[HeaderOperation]) -> Callable[[HttpRequest], None]:
@@ -75,7 +142,7 @@ def compile_request_headers(operations: Sequence[HeaderOperation]) -> Callable[[
     Raises:
         ConfigError: a name or a regular expression is not valid.
     """
-    changes = [_compile(operation, deferred=True) for operation in operations]
+    changes = [_compile(operation) for operation in operations]
 
     def change_request(request: HttpRequest) -> None:
         headers: Headers = list(request.scope["headers"])
@@ -86,10 +153,7 @@ def compile_request_headers(operations: Sequence[HeaderOperation]) -> Callable[[
     return change_request
 
 
-Applied = Callable[[Headers], Headers]
-
-
-def _compile(operation: HeaderOperation, *, deferred: bool) -> Callable[[HttpRequest], Applied]:
+def _compile(operation: HeaderOperation) -> Callable[[HttpRequest], Applied]:
     kind = operation.kind
     if kind == "delete":
         applied = _delete(operation.name)
@@ -98,7 +162,7 @@ def _compile(operation: HeaderOperation, *, deferred: bool) -> Callable[[HttpReq
     value = compile_text(operation.value)
     if kind == "replace":
         return _replace(name, operation.search, value)
-    make: Any = {"add": _add, "set": _set if deferred else _set_early, "default": _default}[kind]
+    make: Any = {"add": _add, "set": _set, "default": _default}[kind]
     if "{" not in operation.value:
         constant = make(name, header_value(operation.value))
         return lambda request: constant
@@ -123,15 +187,6 @@ def _add(name: bytes, value: bytes) -> Applied:
 
 def _set(name: bytes, value: bytes) -> Applied:
     return lambda headers: [*(header for header in headers if header[0] != name), (name, value)]
-
-
-def _set_early(name: bytes, value: bytes) -> Applied:
-    """Set before the handler answers: what it adds then stands beside, as with Caddy."""
-    if name in _SINGLE:
-        return _set(name, value)
-    if name in _BODY:
-        return _default(name, value)
-    return lambda headers: [(name, value), *headers]
 
 
 def _default(name: bytes, value: bytes) -> Applied:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2  # type: ignore[import-untyped] # it ships no types
 
@@ -101,26 +101,65 @@ def compile_condition(condition: Condition, base: str) -> Test:
 
 
 def _path(condition: PathMatch) -> Test:
-    fixed = [pattern for pattern in condition.patterns if not has_placeholders(pattern)]
-    test = path_test(fixed)
+    fixed = [pattern.lower() for pattern in condition.patterns if not has_placeholders(pattern)]
     texts = [compile_text(pattern) for pattern in condition.patterns if has_placeholders(pattern)]
     if not texts:
-        return lambda request: test(request.folded_path)
+        return _path_condition(_sort_patterns(fixed))
+    test = path_test(fixed)
 
     def matches(request: HttpRequest) -> bool:
-        path = request.folded_path
+        path = request.folded or request.fold_path()
         return test(path) or any(path_test((text(request),))(path) for text in texts)
 
     return matches
 
 
-@lru_cache(256)
-def _path_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+class _Patterns(NamedTuple):
+    """Path patterns by their kind."""
+
+    exact: frozenset[str]
+    prefixes: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    inside: tuple[str, ...]
+    globs: tuple[Any, ...]
+
+    def match(self, path: str) -> bool:
+        if path in self.exact or path.startswith(self.prefixes) or path.endswith(self.suffixes):
+            return True
+        # Loops, because most sites have neither, and a generator costs more than all the rest.
+        for part in self.inside:
+            if part in path:
+                return True
+        for glob in self.globs:  # noqa: SIM110
+            if glob.search(_valid(path)):
+                return True
+        return False
+
+
+def _path_condition(patterns: _Patterns) -> Test:
+    """Give the test of a request; the usual kinds of patterns cost one call."""
+    exact, prefixes, suffixes, inside, globs = patterns
+    if inside or globs:
+        match = patterns.match
+        return lambda request: match(request.folded or request.fold_path())
+    if not suffixes and not exact:
+        return lambda request: (request.folded or request.fold_path()).startswith(prefixes)
+    if not suffixes and not prefixes:
+        return lambda request: (request.folded or request.fold_path()) in exact
+
+    def matches(request: HttpRequest) -> bool:
+        path = request.folded or request.fold_path()
+        return path in exact or path.startswith(prefixes) or path.endswith(suffixes)
+
+    return matches
+
+
+def _sort_patterns(patterns: Iterable[str]) -> _Patterns:
     exact, prefixes, suffixes, inside, globs = set(), [], [], [], []
     for pattern in patterns:
         if pattern == "*":
-            return lambda path: True
-        if "*" not in pattern and "?" not in pattern and "[" not in pattern:
+            prefixes.append("")
+        elif _is_plain(pattern):
             exact.add(pattern)
         elif pattern.startswith("*") and pattern.endswith("*") and _is_plain(pattern[1:-1]):
             inside.append(pattern[1:-1])
@@ -130,22 +169,12 @@ def _path_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
             suffixes.append(pattern[1:])
         else:
             globs.append(_glob(pattern))
-    starts, ends = tuple(prefixes), tuple(suffixes)
-    if not (suffixes or inside or globs):
-        if not exact:
-            return lambda path: path.startswith(starts)
-        return lambda path: path in exact or path.startswith(starts)
+    return _Patterns(frozenset(exact), tuple(prefixes), tuple(suffixes), tuple(inside), tuple(globs))
 
-    def matches(path: str) -> bool:
-        return (
-            path in exact
-            or path.startswith(starts)
-            or path.endswith(ends)
-            or any(part in path for part in inside)
-            or any(glob.search(_valid(path)) for glob in globs)
-        )
 
-    return matches
+@lru_cache(256)
+def _path_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    return _sort_patterns(patterns).match
 
 
 def path_test(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -288,18 +317,19 @@ def _value_test(value: str) -> Callable[[HttpRequest, str], bool]:
 
 
 def _header(condition: HeaderMatch) -> Test:
-    name = condition.name.lower()
+    name = condition.name.lower().encode("latin-1", "replace")
     if condition.absent:
-        return lambda request: name not in request.headers
+        return lambda request: name not in request.fields
     if not condition.values:
-        return lambda request: name in request.headers
+        return lambda request: name in request.fields
     tests = _value_tests(condition.values)
-    raw_name = name.encode("latin-1", "replace")
 
     def matches(request: HttpRequest) -> bool:
+        if name not in request.fields:
+            return False
         # Each field by itself: joined ones would not equal any of their values.
         for key, raw_value in request.scope["headers"]:
-            if key == raw_name:
+            if key == name:
                 value = raw_value.decode("utf-8", "surrogateescape")
                 if any(test(request, value) for test in tests):
                     return True

@@ -100,7 +100,11 @@ def _compile_find(php: Php, base: str) -> Callable[[Site, HttpRequest], Route]:
         return lambda site, request: route(site, request.raw_path, request.query, files=False)
 
     def find(site: Site, request: HttpRequest) -> Route:
-        found = matched.find(site, decode_path(request.raw_path), request.folded_path) if matched else None
+        found = (
+            matched.find(site, decode_path(request.raw_path), request.folded or request.fold_path())
+            if matched
+            else None
+        )
         if found is None:
             found = route(site, request.raw_path, request.query, files=files)
         if type(found) is FileRoute and hidden.is_hidden(found.path, request):

@@ -7,6 +7,7 @@ no placeholder pays for none. Text is UTF-8 with surrogate escapes, so that any 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -15,6 +16,7 @@ from howdah.cgi.variables import split_host
 
 if TYPE_CHECKING:
     from howdah.web.errorpages import HttpError
+    from howdah.web.headers import Head
     from howdah.web.static import Message, Receive, Scope, Send
 
 Handler = Callable[["HttpRequest"], Awaitable[None]]
@@ -22,6 +24,9 @@ Handler = Callable[["HttpRequest"], Awaitable[None]]
 # What may stand in a path without an escape (RFC 3986, section 3.3).
 PATH_SAFE = "/~!$&'()*+,;=:@"
 
+_CACHED_PATHS = 2048
+# Clients choose paths, so the cache needs a bound in bytes, too.
+_LONGEST_CACHED_PATH = 512
 _OF_BODY = frozenset({b"content-length", b"transfer-encoding", b"content-type", b"expect"})
 
 
@@ -51,16 +56,20 @@ class HttpRequest:
         values: what matchers found: ``re.<name>.<group>``, ``file.relative`` and so on.
         variables: set by ``vars``.
         error: the error that is answered, inside of ``handle_errors``.
+        folded: see `fold_path`; None while nobody has asked.
+        head: changes of the answer's head, None while there are none.
         max_body_bytes: bound set by ``request_body``; None leaves the site's.
         user: who was let in by ``basic_auth``.
     """
 
     __slots__ = (
-        "_folded",
+        "_fields",
         "_headers",
         "_owned",
         "_path",
         "error",
+        "folded",
+        "head",
         "max_body_bytes",
         "original",
         "query",
@@ -88,8 +97,10 @@ class HttpRequest:
         self.user = ""
         self._owned = False
         self._path: str | None = None
-        self._folded: str | None = None
+        self.folded: str | None = None
+        self.head: Head | None = None
         self._headers: dict[str, str] | None = None
+        self._fields: dict[bytes, bytes] | None = None
 
     # -- what it says -----------------------------------------------------------------------------
 
@@ -109,12 +120,24 @@ class HttpRequest:
             self._path = text_of(decode_path(self.raw_path))
         return self._path
 
+    def fold_path(self) -> str:
+        """Give the path as matchers compare it, and note it as ``folded``.
+
+        Dot segments and repeated slashes are resolved, letters are lower case.
+
+        Raises:
+            InvalidPath: it holds NUL.
+        """
+        raw = self.raw_path
+        self.folded = _fold_cached(raw) if len(raw) <= _LONGEST_CACHED_PATH else _fold(raw)
+        return self.folded
+
     @property
-    def folded_path(self) -> str:
-        """The path as matchers compare it: dot segments and repeated slashes resolved, lower case."""
-        if self._folded is None:
-            self._folded = text_of(clean_path(bytes_of(self.path))).lower()
-        return self._folded
+    def fields(self) -> dict[bytes, bytes]:
+        """Header fields as ASGI has them; of repeated ones the last."""
+        if self._fields is None:
+            self._fields = dict(self.scope["headers"])
+        return self._fields
 
     @property
     def original_raw_path(self) -> bytes:
@@ -143,7 +166,7 @@ class HttpRequest:
     @property
     def host(self) -> str:
         """The name in the Host header without its port, lower case."""
-        name, _ = split_host(bytes_of(self.headers.get("host", "")), b"http")
+        name, _ = split_host(self.fields.get(b"host", b""), b"http")
         return text_of(name).strip("[]").lower()
 
     @property
@@ -173,7 +196,7 @@ class HttpRequest:
     def set_path(self, raw_path: bytes) -> None:
         """Give the request another path, percent-encoded."""
         self.raw_path = raw_path
-        self._path = self._folded = None
+        self._path = self.folded = None
         self.change("raw_path", raw_path)
         self.change("path", unquote_to_bytes(raw_path).decode("utf-8", "replace"))
 
@@ -184,7 +207,7 @@ class HttpRequest:
 
     def set_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Give the request other header fields."""
-        self._headers = None
+        self._headers = self._fields = None
         self.change("headers", headers)
 
     def become_error(self, error: HttpError) -> None:
@@ -197,7 +220,7 @@ class HttpRequest:
         self._owned = False
         self.raw_path = self.original_raw_path
         self.query = self.original.get("query_string", b"")
-        self._path = self._folded = None
+        self._path = self.folded = None
         self.set_headers([header for header in self.original["headers"] if header[0] not in _OF_BODY])
         self.receive = _without_body(self.receive)
 
@@ -216,6 +239,13 @@ def _without_body(receive: Receive) -> Receive:
         return await receive() if message["type"] == "http.request" else message
 
     return receive_nothing
+
+
+def _fold(raw_path: bytes) -> str:
+    return text_of(clean_path(decode_path(raw_path))).lower()
+
+
+_fold_cached = lru_cache(_CACHED_PATHS)(_fold)
 
 
 def _address(pair: tuple[str, int | None] | None) -> tuple[str, int]:

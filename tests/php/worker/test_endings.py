@@ -240,6 +240,15 @@ def test_a_time_limit_set_by_one_request_is_not_the_next_ones(own_sites: ServerF
     assert boot(server) == first
 
 
+def test_a_time_limit_that_is_put_back_does_not_count_while_the_worker_waits(own_sites: ServerFactory) -> None:
+    server = in_worker(own_sites, ini={"max_execution_time": "1"})
+    first = boot(server)
+    server.json("/state.php?change=time%20limit")
+    time.sleep(1.3)  # longer than the limit
+    assert server.get("/sleep.php?ms=100").text == "slept "
+    assert boot(server) == first
+
+
 def test_a_worker_is_well_after_many_time_limits_in_a_row(own_sites: ServerFactory) -> None:
     server = in_worker(own_sites, worker_script(num=2))
     answers = fetch_parallel(
