@@ -13,6 +13,7 @@
 #include "hw_env.h"
 #include "hw_fork.h"
 #include "hw_functions.h"
+#include "hw_kill.h"
 #include "hw_locale.h"
 #include "hw_log.h"
 #include "hw_opcache.h"
@@ -21,6 +22,7 @@
 #include "hw_thread.h"
 #include "hw_timer.h"
 #include "hw_vars.h"
+#include "hw_worker.h"
 
 /* frankenphp_handle_request(callable $callback): bool */
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_handle_request, 0, 1, _IS_BOOL, 0)
@@ -34,7 +36,7 @@ PHP_FUNCTION(frankenphp_handle_request)
     ZEND_PARSE_PARAMETERS_START(1, 1)
     Z_PARAM_FUNC(info, cache)
     ZEND_PARSE_PARAMETERS_END();
-    zend_throw_exception(spl_ce_RuntimeException, "frankenphp_handle_request() called while not in worker mode", 0);
+    hw_worker_handle(&info, &cache, return_value);
 }
 
 /* headers_send(int $status = 200): int */
@@ -57,7 +59,7 @@ PHP_FUNCTION(headers_send)
     }
     SG(sapi_headers).http_response_code = (int)status;
     int result = sapi_send_headers();
-    if (result == SUCCESS && !hw_self->finished && !hw_fork_is_child()) {
+    if (result == SUCCESS && !hw_self->finished && !hw_thread_is_outside(hw_self) && !hw_fork_is_child()) {
         hw_thread_hand_off(hw_self); /* the head leaves now, not with the first output */
     }
     RETURN_LONG(result);
@@ -74,6 +76,9 @@ PHP_FUNCTION(frankenphp_finish_request)
         RETURN_FALSE;
     }
     php_output_end_all();
+    if (hw_thread_is_outside(hw_self)) {
+        RETURN_TRUE; /* a worker that boots answers nobody */
+    }
     if (!SG(headers_sent)) {
         sapi_send_headers();
         SG(headers_sent) = 1;
@@ -204,7 +209,7 @@ static PHP_MINIT_FUNCTION(howdah)
     REGISTER_LONG_CONSTANT("FRANKENPHP_LOG_LEVEL_WARN", HW_LOG_WARN, CONST_CS | CONST_PERSISTENT);
     REGISTER_LONG_CONSTANT("FRANKENPHP_LOG_LEVEL_ERROR", HW_LOG_ERROR, CONST_CS | CONST_PERSISTENT);
     hw_vars_minit();
-    hw_thread_minit();
+    hw_kill_minit();
     hw_env_minit();
     hw_spawn_minit();
     hw_locale_minit();

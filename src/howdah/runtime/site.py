@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from howdah.cgi.paths import (
     clean_path,
@@ -25,6 +25,9 @@ from howdah.cgi.paths import (
 from howdah.cgi.tryfiles import Candidate, compile_patterns, expand
 from howdah.config.model import SiteConfig
 from howdah.errors import ConfigError, Forbidden, InvalidPath, ScriptNotFound
+
+if TYPE_CHECKING:
+    from howdah.runtime.pools import WorkerPool
 
 _CACHED_PATHS = 2048
 # Longer paths are served but not remembered: clients choose paths, so the caches need a bound in bytes too.
@@ -95,6 +98,7 @@ class Site:
         root: absolute document root with links resolved if asked for, as bytes.
         suffixes: lower-case script suffixes.
         unchanged: tells whether a path still names a known regular file; the runtime puts a faster one in place.
+        workers: the runtime's table of workers, and what it knows of scripts of this site.
 
     Raises:
         ConfigError: the root is missing, no folder or not readable, or ``try_files`` is wrong.
@@ -112,6 +116,7 @@ class Site:
         self._expand = lru_cache(_CACHED_PATHS)(self._make_candidates)
         self._known: dict[bytes, _Known] = {}
         self.unchanged: Callable[[bytes, _Known], bool] = _unchanged
+        self.workers: tuple[object, dict[bytes, WorkerPool | None]] = (None, {})
 
     def script(self, path: bytes, mount: bytes = b"") -> Target:
         """Find the script that a decoded path names.

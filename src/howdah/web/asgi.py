@@ -10,11 +10,12 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from howdah.cgi.paths import decode_path
-from howdah.config.model import SiteConfig
-from howdah.errors import ClientDisconnected, ConfigError, HowdahError, RequestRejected, ScriptError
+from howdah.cgi.paths import clean_path, decode_path
+from howdah.config.model import SiteConfig, WorkerConfig
+from howdah.errors import ClientDisconnected, HowdahError, RequestRejected, ScriptError
 from howdah.runtime.site import Site
 from howdah.web.body import BodyLimits, spool_folder
+from howdah.web.matchworkers import MatchWorkers
 from howdah.web.response import SERVER, name_server, refuse
 from howdah.web.routing import FileRoute, RedirectRoute, Route, ScriptRoute, route
 from howdah.web.runner import PhpRunner, ServedSite
@@ -36,7 +37,9 @@ class PHPApp:
 
     Args:
         root: folder with the scripts.
+        worker: a worker script of this site, or its file; more of them by ``workers``.
         runtime: PHP to use; None means the one default `Runtime` of the process.
+        name: what the site is called in names of workers, metrics and logs.
         fields: further fields of `SiteConfig`.
 
     Raises:
@@ -45,17 +48,30 @@ class PHPApp:
         EngineVersionError: libphp or the native extension is missing.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, runtime: Runtime | None = None, **fields: Any) -> None:
+    _serves_files = False
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        worker: WorkerConfig | str | None = None,
+        runtime: Runtime | None = None,
+        name: str = "",
+        **fields: Any,
+    ) -> None:
+        if worker is not None:
+            only = WorkerConfig(worker) if isinstance(worker, str) else worker
+            fields["workers"] = (only, *fields.get("workers", ()))
         config = SiteConfig(root=os.fspath(root), **fields)
-        if config.workers:
-            raise ConfigError("worker scripts cannot be run yet: leave `workers` out", directive="workers")
         self._site = Site(config)
+        self._matched = MatchWorkers(config.workers, files=self._serves_files)
         if runtime is None:
             from howdah.runtime.shared import shared_runtime
 
             runtime = shared_runtime(None)
         limits = BodyLimits(config.max_body_size_bytes, config.request_body_timeout_s, spool_folder())
         self._served = ServedSite(self._site, limits)
+        runtime.register(config, name)
         self._runner = PhpRunner(runtime)
 
     def __repr__(self) -> str:
@@ -89,7 +105,14 @@ class PHPApp:
             _log.debug("the response to %a was not completed: %s", scope["path"], error)
 
     def _route(self, path: bytes, query: bytes, mount: bytes, method: str) -> Route:
-        return ScriptRoute(self._site.script(decode_path(path), mount))
+        return self._match(path, mount) or ScriptRoute(self._site.script(decode_path(path), mount))
+
+    def _match(self, raw_path: bytes, mount: bytes) -> Route | None:
+        if not self._matched:
+            return None
+        path = decode_path(raw_path)
+        folded = clean_path(path).decode("utf-8", "surrogateescape").lower()
+        return self._matched.find(self._site, path, folded, mount)
 
     # -- life ---------------------------------------------------------------------------------------
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,8 +147,10 @@ class PHPServer(PHPApp):
     Everything else is as `PHPApp` says.
     """
 
+    _serves_files = True
+
     def _route(self, path: bytes, query: bytes, mount: bytes, method: str) -> Route:
-        return route(self._site, path, query, mount, method)
+        return self._match(path, mount) or route(self._site, path, query, mount, method)
 
 
 async def send_redirect(found: RedirectRoute, send: Send) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import stat
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from howdah.cgi.paths import clean_path, decode_path, is_script_name, join_root, normalize_path, script_end
+from howdah.cgi.paths import decode_path
 from howdah.config.http import Php
-from howdah.config.model import SiteConfig, WorkerConfig
+from howdah.config.model import SiteConfig
 from howdah.errors import ScriptNotFound
-from howdah.runtime.site import Site, Target
+from howdah.runtime.site import Site
 from howdah.web.asgi import send_redirect
 from howdah.web.hidden import Hidden
-from howdah.web.matchers import path_test
+from howdah.web.matchworkers import MatchWorkers
 from howdah.web.placeholders import compile_text
 from howdah.web.request import Handler, HttpRequest, bytes_of
 from howdah.web.response import name_server, with_status
@@ -94,7 +92,7 @@ def _compile_find(php: Php, base: str) -> Callable[[Site, HttpRequest], Route]:
     if not php.is_server:
         return lambda site, request: ScriptRoute(site.script(decode_path(request.raw_path)))
     files = php.file_server
-    matched = _MatchWorkers(php.site.workers, base, files=files)
+    matched = MatchWorkers(php.site.workers, base, files=files)
     hidden = Hidden(php.hide, base)
     if not matched and not hidden:
         if files:
@@ -102,7 +100,11 @@ def _compile_find(php: Php, base: str) -> Callable[[Site, HttpRequest], Route]:
         return lambda site, request: route(site, request.raw_path, request.query, files=False)
 
     def find(site: Site, request: HttpRequest) -> Route:
-        found = matched.find(site, request) if matched else None
+        found = (
+            matched.find(site, decode_path(request.raw_path), request.folded or request.fold_path())
+            if matched
+            else None
+        )
         if found is None:
             found = route(site, request.raw_path, request.query, files=files)
         if type(found) is FileRoute and hidden.is_hidden(found.path, request):
@@ -110,52 +112,3 @@ def _compile_find(php: Php, base: str) -> Callable[[Site, HttpRequest], Route]:
         return found
 
     return find
-
-
-class _MatchWorkers:
-    """Workers that take paths whether or not such a file exists; static files come before them."""
-
-    def __init__(self, workers: tuple[WorkerConfig, ...], base: str, *, files: bool) -> None:
-        self._files = files
-        self._workers = [
-            (path_test(worker.match), worker, os.path.realpath(os.path.join(base, worker.file)))  # noqa: PTH118
-            for worker in workers
-            if worker.match
-        ]
-
-    def __bool__(self) -> bool:
-        return bool(self._workers)
-
-    def find(self, site: Site, request: HttpRequest) -> Route | None:
-        """Give the static file or the worker's script, or None when no ``match`` is for the path.
-
-        Raises:
-            Forbidden: the path names a file that must not be served.
-        """
-        folded = request.folded or request.fold_path()
-        path = decode_path(request.raw_path)
-        if self._files and not is_script_name(path, site.suffixes):
-            clean = clean_path(normalize_path(path))
-            status = site.file(clean)
-            if status is not None and stat.S_ISREG(status.st_mode):
-                return FileRoute(join_root(site.root, clean), status)
-        for matches, worker, file in self._workers:
-            if matches(folded):
-                return ScriptRoute(_worker_target(site, os.fsencode(file), normalize_path(path)), worker)
-        return None
-
-
-def _worker_target(site: Site, file: bytes, path: bytes) -> Target:
-    """Give the variables of a request to a worker that was chosen by its ``match``."""
-    prefix = join_root(site.root, b"/")
-    if not file.startswith(prefix):  # nothing in the site has a name that would lead there
-        return Target(file, b"", b"", b"", b"")
-    end = script_end(path, site.suffixes)
-    info = path[end:] if end >= 0 else b""
-    return Target(
-        script_filename=file,
-        script_name=b"/" + file[len(prefix) :],
-        path_info=info,
-        path_translated=join_root(site.root, clean_path(info)) if info else b"",
-        document_uri=clean_path(path[:end]) if end >= 0 else b"",
-    )

@@ -101,7 +101,8 @@ class PhpRunner:
             dispatcher.abandon()
             raise
         watcher = _Watcher(receive)
-        exchange = dispatcher.submit(request, watcher)
+        pool = self._runtime.worker_for(served.site, found.target.script_filename, found.worker)
+        exchange = dispatcher.submit(request, watcher, pool)
         try:
             if body is None:
                 watcher.feed(exchange, length, served.limits)
@@ -145,7 +146,7 @@ class PhpRunner:
         Raises:
             EngineError: PHP does not start.
         """
-        if not self._runtime.ready:
+        if not self._runtime.is_running:
             loop = asyncio.get_running_loop()
             if self._starting is None or self._starting.get_loop() is not loop:
                 self._starting = loop.create_task(asyncio.to_thread(self._start))
@@ -167,7 +168,7 @@ class PhpRunner:
         try:
             self._runtime.start()
         except EngineStateError:
-            if not self._runtime.ready:  # else somebody else was quicker
+            if not self._runtime.is_running:  # else somebody else was quicker
                 raise
         else:
             self._started_by_us = True
