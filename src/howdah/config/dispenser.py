@@ -85,7 +85,8 @@ class Dispenser:
         """
         rest = self._arguments[self._taken :]
         if len(rest) < least:
-            raise self.error(f"{self._path} needs more; write it as {usage}", self._last())
+            last = self._arguments[-1] if self._arguments else self.token
+            raise self.error(f"{self._path} needs more; write it as {usage}", last)
         if most is not None and len(rest) > most:
             raise self.error(f"{rest[most].text} is one too many for {self._path}; write it as {usage}", rest[most])
         self._taken = len(self._arguments)

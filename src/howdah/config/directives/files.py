@@ -144,10 +144,10 @@ def _content_types(option: Dispenser) -> list[str]:
         inner.insert(0, Dispenser(option.take_rest()))
     types: list[str] = []
     for one in inner:
-        words = one.arguments(2, None, "header Content-Type <patterns...>")
-        if one.name != "header" or words[0].text.lower() != "content-type":
+        name = one.peek_arg()
+        if one.name != "header" or name is None or name.text.lower() != "content-type":
             raise one.error("encode can match by header Content-Type only; use a matcher of the request for the rest")
-        types += [word.text for word in words[1:]]
+        types += [word.text for word in one.arguments(2, None, "header Content-Type <patterns...>")[1:]]
     return types
 
 
