@@ -173,7 +173,7 @@ class Crew:
                 directive="max_threads",
             )
         before = self.workers, self._members, self.config
-        old = list(zip(self._members, self.workers, strict=True))
+        known = [(member.worker, pool) for member, pool in zip(self._members, self.workers, strict=True)]
         kept = {member.identity: pool for member, pool in zip(self._members, self.workers, strict=True)}
         new: list[WorkerPool] = []
         chosen: list[WorkerPool] = []
@@ -202,10 +202,11 @@ class Crew:
             self._retire(new)
             raise failed
         now = list(zip(members, self.workers, strict=True))
-        self.table = WorkerTable([*now, *((m, p) for m, p in old if p in retired)])
+        earlier = [(worker, pool) for worker, pool in known if pool not in retired]
+        self.table = WorkerTable(now, known)
         if switch is not None:
             switch()
-        self.table = WorkerTable(now)
+        self.table = WorkerTable(now, earlier)
         self._retire(retired)
         self.fleet.max_threads = sizing.max_threads
         self.scaler.set_max_idle_time(config.max_idle_time_s)

@@ -90,8 +90,10 @@ class Fleet:
     def thread_gone(self, thread: PhpThread) -> None:
         """Forget the role of a thread that has ended for good."""
         with self.changed:
+            if thread.wanted is not None:
+                thread.wanted.slots.discard(thread.slot)
+                thread.wanted = None
             self.move(thread, None)
-            thread.wanted = None
             self.changed.notify_all()
 
     def count_recycle(self, pool: Pool, reason: str) -> None:

@@ -90,7 +90,8 @@ class OpcacheKeeper:
     def stop(self) -> None:
         """Stop; blocks until a wipe that has begun is over, at most some seconds."""
         self._stopping.set()
-        self._thread.join(timeout=5)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5)
 
     def _run(self) -> None:
         not_before = 0.0

@@ -49,7 +49,8 @@ class ScalerThread:
     def stop(self) -> None:
         """Stop; blocks for one look at most."""
         self._stopping.set()
-        self._thread.join(timeout=5)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5)
 
     def set_max_idle_time(self, seconds: float) -> None:
         """Take over a new setting; any thread may call it."""

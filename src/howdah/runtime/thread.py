@@ -106,10 +106,10 @@ class PhpThread:
 
     def _body(self) -> None:
         native.thread_boot(self.slot)
-        self._change(("booting", "inactive"))
         with self._fleet.changed:
-            if self.role is not None:
-                self._change(("inactive", "transition requested"))
+            # In one step, or somebody else could give the inactive thread another role in between.
+            self._change(("booting", "inactive"))
+            if self.role is not None and self._change(("inactive", "transition requested")):
                 self.wanted = self.role
         try:
             what = self._live()
@@ -118,15 +118,19 @@ class PhpThread:
             what = _Next.RECYCLE
         is_stuck = native.slot_state(self.slot) == "stuck"
         if not is_stuck:
-            to = "rebooting" if what is _Next.RECYCLE else "shutting down"
-            self._change(
-                *((state, to) for state in ("ready", "restarting", "inactive", "transition requested")),
-                ("transition complete", to),
-                ("yielding", to),
-                ("transition in progress", "shutting down"),
-            )
+            self._leave("rebooting" if what is _Next.RECYCLE else "shutting down")
         native.thread_free(self.slot)
         self._end(is_stuck=is_stuck)
+
+    def _leave(self, to: str) -> None:
+        """Leave the present state for good; a change of role that was ordered meanwhile is carried out."""
+        with self._fleet.changed:
+            if self._change(("transition requested", to)):
+                self._fleet.move(self, self.wanted)
+                self.wanted = None
+                return
+            states = ("ready", "restarting", "inactive", "transition complete", "yielding")
+            self._change(*((state, to) for state in states), ("transition in progress", "shutting down"))
 
     def _end(self, *, is_stuck: bool) -> None:
         """Free the slot, or give it to a fresh OS thread."""

@@ -142,11 +142,16 @@ class WorkerTable:
 
     Args:
         pools: each member with its pool.
+        earlier: configurations of workers as requests know them that came before the last reload.
     """
 
-    def __init__(self, pools: Sequence[tuple[Member, WorkerPool]] = ()) -> None:
-        self.is_empty = not pools
-        self._pools = tuple((member.worker, pool) for member, pool in pools)
+    def __init__(
+        self,
+        pools: Sequence[tuple[Member, WorkerPool]] = (),
+        earlier: Sequence[tuple[WorkerConfig, WorkerPool]] = (),
+    ) -> None:
+        self.is_empty = not pools and not earlier
+        self._pools = (*((member.worker, pool) for member, pool in pools), *earlier)
         self._global = {_real(pool): pool for member, pool in pools if member.site is None}
 
     def for_script(self, site: Site, script: bytes) -> WorkerPool | None:
@@ -165,8 +170,8 @@ class WorkerTable:
             return pool
 
     def for_worker(self, worker: WorkerConfig) -> WorkerPool | None:
-        """Give the pool of a worker that a ``match`` chose."""
-        return next((pool for known, pool in self._pools if known is worker or known == worker), None)
+        """Give the pool of a worker; configurations of two sites may be equal, so the object itself counts."""
+        return next((pool for known, pool in self._pools if known is worker), None)
 
     def _find(self, site: Site, script: bytes) -> WorkerPool | None:
         for worker in site.config.workers:
