@@ -14,7 +14,16 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # so that `tests.php.harness` can be imported
     sys.path.insert(0, str(ROOT))
 
-from tests.php.harness.server import ALIVE, SCRIPTS, Server, ServerFactory, start_asgi, start_configured, start_server  # noqa: E402
+from tests.php.harness.server import (  # noqa: E402
+    ALIVE,
+    SCRIPTS,
+    Server,
+    ServerFactory,
+    start_asgi,
+    start_configured,
+    start_server,
+    start_sites,
+)
 
 _NEEDS_PHP = tuple(str(ROOT / "tests" / name) for name in ("php", "security", "stress"))
 _MARKERS = (
@@ -117,29 +126,63 @@ def own_asgi() -> ServerFactory:
     return _lend(start_asgi)
 
 
+@pytest.fixture(scope="module")
+def module_sites() -> Iterator[ServerFactory]:
+    """Start servers with worker scripts or several sites; they live as long as a test module."""
+    yield from _keep(start_sites)
+
+
+@pytest.fixture
+def own_sites() -> ServerFactory:
+    """Start servers with worker scripts or several sites; they live as long as one test."""
+    return _lend(start_sites)
+
+
+_ENVIRONMENT = {"CUSTOM_OS_ENV_VARIABLE": "custom_env_variable_value", "LITERAL_ZERO": "0"}
+
+
+def _common_ini(folder: Path) -> dict[str, str]:
+    (folder / "sessions").mkdir()
+    (folder / "uploads").mkdir()
+    return {
+        "variables_order": "EGPCS",
+        "session.save_path": str(folder / "sessions"),
+        "upload_tmp_dir": str(folder / "uploads"),
+        "post_max_size": "16M",
+        "log_errors": "1",
+        "html_errors": "0",
+        "display_errors": "1",
+    }
+
+
 @pytest.fixture(scope="session")
 def classic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server that most tests share: four threads, the folder of test scripts, plain settings."""
-    folder = tmp_path_factory.mktemp("classic")
-    (folder / "sessions").mkdir()
-    (folder / "uploads").mkdir()
+    ini = _common_ini(tmp_path_factory.mktemp("classic"))
     make = _keep(start_server)
+    yield next(make)(SCRIPTS, "--num-threads", "4", ini=ini, env=_ENVIRONMENT)
+    next(make, None)
+
+
+@pytest.fixture(scope="session")
+def all_in_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same folder, settings and number of threads, but a worker script runs every script of the folder."""
+    ini = _common_ini(tmp_path_factory.mktemp("worker"))
+    worker = {"file": str(SCRIPTS / "worker" / "any.php"), "num": 4, "match": ["/*"]}
+    make = _keep(start_sites)
     yield next(make)(
-        SCRIPTS,
-        "--num-threads",
-        "4",
-        ini={
-            "variables_order": "EGPCS",
-            "session.save_path": str(folder / "sessions"),
-            "upload_tmp_dir": str(folder / "uploads"),
-            "post_max_size": "16M",
-            "log_errors": "1",
-            "html_errors": "0",
-            "display_errors": "1",
-        },
-        env={"CUSTOM_OS_ENV_VARIABLE": "custom_env_variable_value", "LITERAL_ZERO": "0"},
+        {"any": {"root": str(SCRIPTS), "workers": [worker]}},
+        runtime={"num_threads": 5, "php_ini": ini},
+        env=_ENVIRONMENT,
     )
     next(make, None)
+
+
+@pytest.fixture(params=["classic", "worker"])
+def served(request: pytest.FixtureRequest) -> Server:
+    """The folder of test scripts in classic mode and, for the same test again, in worker mode."""
+    server: Server = request.getfixturevalue("classic" if request.param == "classic" else "all_in_worker")
+    return server
 
 
 @pytest.fixture

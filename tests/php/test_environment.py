@@ -15,7 +15,7 @@ _SYSTEM = {"CUSTOM_OS_ENV_VARIABLE": "custom_env_variable_value", "LITERAL_ZERO"
 _PREPARED = {"PREPARED": "prepared value", "CUSTOM_OS_ENV_VARIABLE": "of the site"}
 
 
-def test_putenv_and_getenv_answer_like_the_command_line_binary(classic: Server) -> None:
+def test_putenv_and_getenv_answer_like_the_command_line_binary(served: Server) -> None:
     expected = subprocess.run(
         [php_binary(), "-n", "-d", "variables_order=EGPCS", SCRIPTS / "env_functions.php"],
         env=_SYSTEM,
@@ -24,23 +24,23 @@ def test_putenv_and_getenv_answer_like_the_command_line_binary(classic: Server) 
         check=True,
     ).stdout
     # The second parameter of getenv() asks for the SAPI's own list; ours has one list only.
-    for answer in fetch_parallel(classic.url, lambda i: {"url": "/env_functions.php"}):
+    for answer in fetch_parallel(served.url, lambda i: {"url": "/env_functions.php"}):
         assert answer.text.splitlines()[:-1] == expected.splitlines()[:-1]
 
 
-def test_putenv_is_gone_in_the_next_request(classic: Server) -> None:
-    for i, answer in enumerate(fetch_parallel(classic.url, lambda i: {"url": f"/env_put.php?i={i}"})):
+def test_putenv_is_gone_in_the_next_request(served: Server) -> None:
+    for i, answer in enumerate(fetch_parallel(served.url, lambda i: {"url": f"/env_put.php?i={i}"})):
         assert json.loads(answer.text) == {"before": False, "set": True, "after": str(i)}
 
 
-def test_putenv_never_reaches_the_process_environment(classic: Server) -> None:
-    fetch_parallel(classic.url, lambda i: {"url": f"/env_put.php?i={i}"}, 20)
-    probe = classic.json("/env_children.php?i=1")
+def test_putenv_never_reaches_the_process_environment(served: Server) -> None:
+    fetch_parallel(served.url, lambda i: {"url": f"/env_put.php?i={i}"}, 20)
+    probe = served.json("/env_children.php?i=1")
     assert probe["process"] is False
 
 
-def test_programs_started_by_php_see_the_requests_environment(classic: Server) -> None:
-    for i, answer in enumerate(fetch_parallel(classic.url, lambda i: {"url": f"/env_children.php?i={i}"}, 20)):
+def test_programs_started_by_php_see_the_requests_environment(served: Server) -> None:
+    for i, answer in enumerate(fetch_parallel(served.url, lambda i: {"url": f"/env_children.php?i={i}"}, 20)):
         seen = answer.json()
         expected = f'it\'s "quoted" $HOME {i}'
         ways = ["exec", "shell_exec", "backtick", "system", "passthru", "popen", "proc_open string", "proc_open array"]

@@ -20,8 +20,8 @@ def silent(module_server: ServerFactory) -> Server:
 
 
 @pytest.mark.log_noise(_PHP_ERROR)
-def test_an_uncaught_exception_follows_the_output_before_it(classic: Server) -> None:
-    for i, answer in enumerate(fetch_parallel(classic.url, lambda i: {"url": f"/exception.php?i={i}"})):
+def test_an_uncaught_exception_follows_the_output_before_it(served: Server) -> None:
+    for i, answer in enumerate(fetch_parallel(served.url, lambda i: {"url": f"/exception.php?i={i}"})):
         assert answer.text.startswith("before ")
         assert f"Uncaught Exception: request {i}" in answer.text
 
@@ -116,25 +116,25 @@ def test_debug_shows_errors_in_the_page(own_server: ServerFactory) -> None:
 
 
 @pytest.mark.log_noise(r"error \d+")
-def test_error_log_reaches_the_log(classic: Server) -> None:
-    mark = classic.log_mark()
-    fetch_parallel(classic.url, lambda i: {"url": f"/log.php?i={i}"}, 20)
+def test_error_log_reaches_the_log(served: Server) -> None:
+    mark = served.log_mark()
+    fetch_parallel(served.url, lambda i: {"url": f"/log.php?i={i}"}, 20)
     for i in range(20):
-        classic.wait_for_log(rf"error_log says {i}\b", since=mark)
+        served.wait_for_log(rf"error_log says {i}\b", since=mark)
 
 
 @pytest.mark.log_noise(r"error 77")
-def test_frankenphp_log_keeps_levels_and_context(classic: Server) -> None:
-    mark = classic.log_mark()
-    classic.get("/log.php?i=77")
-    error = classic.wait_for_log(r".*error 77.*", since=mark)[0]
+def test_frankenphp_log_keeps_levels_and_context(served: Server) -> None:
+    mark = served.log_mark()
+    served.get("/log.php?i=77")
+    error = served.wait_for_log(r".*error 77.*", since=mark)[0]
     assert re.search("error", error, re.IGNORECASE)
     assert "1.5" in error
-    assert re.search(r"warn", classic.wait_for_log(r".*warn 77.*", since=mark)[0], re.IGNORECASE)
-    info = classic.wait_for_log(r".*info 77.*", since=mark)[0]
+    assert re.search(r"warn", served.wait_for_log(r".*warn 77.*", since=mark)[0], re.IGNORECASE)
+    info = served.wait_for_log(r".*info 77.*", since=mark)[0]
     assert "value" in info
     assert "two" in info
-    classic.wait_for_log("plain 77", since=mark)
+    served.wait_for_log("plain 77", since=mark)
 
 
 @pytest.mark.log_noise("error 5")

@@ -34,56 +34,56 @@ def _ended_at(trace: Path, timeout_s: float = 5.0) -> tuple[float, int]:
     return float(moment), int(status)
 
 
-def test_only_output_before_finish_is_delivered(classic: Server) -> None:
-    mark = classic.log_mark()
-    for i, answer in enumerate(fetch_parallel(classic.url, lambda i: {"url": f"/finish.php?i={i}"})):
+def test_only_output_before_finish_is_delivered(served: Server) -> None:
+    mark = served.log_mark()
+    for i, answer in enumerate(fetch_parallel(served.url, lambda i: {"url": f"/finish.php?i={i}"})):
         assert answer.text == f"before finish {i}"
     for i in range(100):
-        classic.wait_for_log(rf"finish {i} first=1 second=0 status=0", since=mark)
+        served.wait_for_log(rf"finish {i} first=1 second=0 status=0", since=mark)
 
 
-def test_the_client_does_not_wait_for_what_follows_finish(classic: Server, tmp_path: Path) -> None:
+def test_the_client_does_not_wait_for_what_follows_finish(served: Server, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    mark = classic.log_mark()
-    answer = classic.get(f"/finish.php?i=1&gate={gate}")
+    mark = served.log_mark()
+    answer = served.get(f"/finish.php?i=1&gate={gate}")
     assert answer.text == "before finish 1"
-    assert "finish 1 first=1" not in classic.log_since(mark)
+    assert "finish 1 first=1" not in served.log_since(mark)
     gate.touch()
-    classic.wait_for_log("finish 1 first=1 second=0 status=0", since=mark)
+    served.wait_for_log("finish 1 first=1 second=0 status=0", since=mark)
 
 
-def test_a_connection_is_usable_again_right_after_finish(classic: Server, tmp_path: Path) -> None:
+def test_a_connection_is_usable_again_right_after_finish(served: Server, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    mark = classic.log_mark()
-    with classic.client() as client:
+    mark = served.log_mark()
+    with served.client() as client:
         client.get(f"/finish.php?i=8&gate={gate}")
         assert client.get("/hello.php?i=2").text == "request 2"
         gate.touch()
-        classic.wait_for_log("finish 8 ", since=mark)
+        served.wait_for_log("finish 8 ", since=mark)
 
 
-def test_the_body_can_be_read_after_finish(classic: Server) -> None:
-    mark = classic.log_mark()
-    answer = classic.post("/finish.php?i=9&body=1", content=b"x" * 200_000, headers={"content-type": "a/b"})
+def test_the_body_can_be_read_after_finish(served: Server) -> None:
+    mark = served.log_mark()
+    answer = served.post("/finish.php?i=9&body=1", content=b"x" * 200_000, headers={"content-type": "a/b"})
     assert answer.text == "before finish 9"
-    classic.wait_for_log("finish 9 .*length=200000", since=mark)
+    served.wait_for_log("finish 9 .*length=200000", since=mark)
 
 
-def test_a_client_that_leaves_after_finish_is_no_abort(classic: Server, tmp_path: Path) -> None:
+def test_a_client_that_leaves_after_finish_is_no_abort(served: Server, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    mark = classic.log_mark()
-    classic.get(f"/finish.php?i=4&gate={gate}")
+    mark = served.log_mark()
+    served.get(f"/finish.php?i=4&gate={gate}")
     gate.touch()
-    classic.wait_for_log("finish 4 first=1 second=0 status=0", since=mark)
+    served.wait_for_log("finish 4 first=1 second=0 status=0", since=mark)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])
 @pytest.mark.parametrize("size", [8, 50_000], ids=["small pieces", "spooled pieces"])
 def test_a_script_that_prints_every_100_ms_ends_300_ms_after_its_client_left(
-    classic: Server, tmp_path: Path, size: int, reset: bool
+    served: Server, tmp_path: Path, size: int, reset: bool
 ) -> None:
     trace = tmp_path / "trace"
-    left = _start_and_leave(classic, f"/ticking.php?trace={trace}&size={size}", trace, reset=reset)
+    left = _start_and_leave(served, f"/ticking.php?trace={trace}&size={size}", trace, reset=reset)
     ended, status = _ended_at(trace)
     assert ended - left < 0.3
     assert status == 1
@@ -98,42 +98,42 @@ def test_four_scripts_at_once_end_when_their_clients_leave(classic: Server, tmp_
     assert max(run_parallel(one, 4)) < 0.4
 
 
-def test_ignore_user_abort_lets_the_script_end_by_itself(classic: Server, tmp_path: Path) -> None:
+def test_ignore_user_abort_lets_the_script_end_by_itself(served: Server, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    _start_and_leave(classic, f"/ticking.php?trace={trace}&ignore=1&ticks=10", trace)
+    _start_and_leave(served, f"/ticking.php?trace={trace}&ignore=1&ticks=10", trace)
     _, status = _ended_at(trace)
     assert Path(f"{trace}.full").exists()
     assert status == 1, "the script can still see that nobody listens"
 
 
 @pytest.mark.parametrize("finish", [False, True], ids=["without finish", "after finish"])
-def test_connection_status_tells_that_the_client_left(classic: Server, tmp_path: Path, finish: bool) -> None:
-    mark = classic.log_mark()
+def test_connection_status_tells_that_the_client_left(served: Server, tmp_path: Path, finish: bool) -> None:
+    mark = served.log_mark()
 
     def one(i: int) -> None:
         trace = tmp_path / f"trace{i}"
-        _start_and_leave(classic, f"/connection.php?trace={trace}" + ("&finish=1" if finish else ""), trace)
+        _start_and_leave(served, f"/connection.php?trace={trace}" + ("&finish=1" if finish else ""), trace)
         Path(f"{trace}.gone").touch()
 
     run_parallel(one, 4)
     # After finish the state of that moment is kept: the client was still there.
     expected = "connection status 0 aborted 0" if finish else "connection status 1 aborted 1"
-    wait_until(lambda: classic.log_since(mark).count(expected) == 4, f"4 x {expected!r}")
+    wait_until(lambda: served.log_since(mark).count(expected) == 4, f"4 x {expected!r}")
 
 
-def test_a_script_without_output_is_not_disturbed_by_its_client_leaving(classic: Server, tmp_path: Path) -> None:
+def test_a_script_without_output_is_not_disturbed_by_its_client_leaving(served: Server, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    _start_and_leave(classic, f"/ticking.php?trace={trace}&size=0&ticks=3&noflush=1", trace)
+    _start_and_leave(served, f"/ticking.php?trace={trace}&size=0&ticks=3&noflush=1", trace)
     _ended_at(trace)
     assert Path(f"{trace}.full").exists()
 
 
-def test_a_client_that_leaves_is_counted_as_aborted(classic: Server, tmp_path: Path) -> None:
-    before = classic.statistics()["aborted"]
+def test_a_client_that_leaves_is_counted_as_aborted(served: Server, tmp_path: Path) -> None:
+    before = served.statistics()["aborted"]
     trace = tmp_path / "trace"
-    _start_and_leave(classic, f"/ticking.php?trace={trace}", trace)
+    _start_and_leave(served, f"/ticking.php?trace={trace}", trace)
     _ended_at(trace)
-    wait_until(lambda: classic.statistics()["aborted"] == before + 1, "one more aborted request")
+    wait_until(lambda: served.statistics()["aborted"] == before + 1, "one more aborted request")
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from tests.php.harness.parallel import fetch_parallel
 from tests.php.harness.server import SCRIPTS, Server, ServerFactory
 
 
-def test_folder_umask_locale_timezone_and_ini_belong_to_one_request(classic: Server, tmp_path: Path) -> None:
-    untouched = classic.json("/find_traces.php")["locale"]
+def test_folder_umask_locale_timezone_and_ini_belong_to_one_request(served: Server, tmp_path: Path) -> None:
+    untouched = served.json("/find_traces.php")["locale"]
     for _ in range(3):
-        answers = fetch_parallel(classic.url, lambda i: {"url": f"/per_thread.php?i={i}&folder={tmp_path}"}, 8)
+        answers = fetch_parallel(served.url, lambda i: {"url": f"/per_thread.php?i={i}&folder={tmp_path}"}, 8)
         for i, answer in enumerate(answers):
             seen = answer.json()
             before = seen["before"]
@@ -33,22 +33,22 @@ def test_folder_umask_locale_timezone_and_ini_belong_to_one_request(classic: Ser
             (tmp_path / str(i) / "made").unlink()
 
 
-def test_the_servers_own_folder_and_umask_do_not_change(classic: Server, tmp_path: Path) -> None:
+def test_the_servers_own_folder_and_umask_do_not_change(served: Server, tmp_path: Path) -> None:
     def of_process() -> tuple[str, str]:
-        status = Path(f"/proc/{classic.pid}/status").read_text()
+        status = Path(f"/proc/{served.pid}/status").read_text()
         umask = next(line for line in status.splitlines() if line.startswith("Umask"))
-        return str(Path(f"/proc/{classic.pid}/cwd").readlink()), umask
+        return str(Path(f"/proc/{served.pid}/cwd").readlink()), umask
 
     before = of_process()
-    fetch_parallel(classic.url, lambda i: {"url": f"/per_thread.php?i={i}&folder={tmp_path}"}, 8)
+    fetch_parallel(served.url, lambda i: {"url": f"/per_thread.php?i={i}&folder={tmp_path}"}, 8)
     assert of_process() == before
 
 
 @pytest.mark.parametrize(
     "name", ["pcntl_signal", "pcntl_alarm", "pcntl_sigprocmask", "pcntl_sigwaitinfo", "pcntl_exec"]
 )
-def test_functions_that_would_change_the_process_warn_and_return_false(classic: Server, name: str) -> None:
-    seen = classic.json("/process_control.php")[name]
+def test_functions_that_would_change_the_process_warn_and_return_false(served: Server, name: str) -> None:
+    seen = served.json("/process_control.php")[name]
     assert seen["result"] is False
     assert len(seen["warnings"]) == 1
     assert name in seen["warnings"][0]

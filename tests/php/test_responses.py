@@ -14,8 +14,8 @@ from tests.php.harness.server import SCRIPTS, Server, ServerFactory
 from tests.php.harness.waiting import wait_until
 
 
-def test_status_and_headers_of_the_script_arrive(classic: Server) -> None:
-    for i, answer in enumerate(fetch_parallel(classic.url, lambda i: {"url": f"/headers.php?i={i}"})):
+def test_status_and_headers_of_the_script_arrive(served: Server) -> None:
+    for i, answer in enumerate(fetch_parallel(served.url, lambda i: {"url": f"/headers.php?i={i}"})):
         assert answer.status_code == 201
         assert answer.headers["x-plain"] == str(i)
         assert answer.headers["x-no-space"] == "tight"
@@ -36,12 +36,12 @@ def test_x_powered_by_follows_expose_php(classic: Server, own_server: ServerFact
     assert "x-powered-by" not in own_server(ini={"expose_php": "0"}).get("/hello.php").headers
 
 
-def test_the_default_content_type_is_html_in_utf_8(classic: Server) -> None:
-    assert classic.get("/hello.php").headers["content-type"].lower() == "text/html; charset=utf-8"
+def test_the_default_content_type_is_html_in_utf_8(served: Server) -> None:
+    assert served.get("/hello.php").headers["content-type"].lower() == "text/html; charset=utf-8"
 
 
-def test_response_headers_function_gives_repeated_names_as_lists(classic: Server) -> None:
-    for i, answer in enumerate(fetch_parallel(classic.url, lambda i: {"url": f"/response_headers.php?i={i}"})):
+def test_response_headers_function_gives_repeated_names_as_lists(served: Server) -> None:
+    for i, answer in enumerate(fetch_parallel(served.url, lambda i: {"url": f"/response_headers.php?i={i}"})):
         assert answer.status_code == 200 + i % 3
         seen = answer.json()
         assert seen["apache"]["X-Single"] == str(i)
@@ -52,22 +52,22 @@ def test_response_headers_function_gives_repeated_names_as_lists(classic: Server
         assert seen["own"]["X-Double"] == ["a", "b"]
 
 
-def test_a_custom_status_line_is_honoured(classic: Server) -> None:
-    answers = fetch_parallel(classic.url, lambda i: {"url": "/status_line.php"})
+def test_a_custom_status_line_is_honoured(served: Server) -> None:
+    answers = fetch_parallel(served.url, lambda i: {"url": "/status_line.php"})
     assert {answer.status_code for answer in answers} == {418}
 
 
 @pytest.mark.parametrize(
     "line", ["HTTP/", "HTTP/1", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 x", "HTTP/1.1  204x", "http/1.0 404"]
 )
-def test_a_short_status_line_does_no_harm(classic: Server, line: str) -> None:
-    answer = classic.get("/status_line.php", params={"line": line})
+def test_a_short_status_line_does_no_harm(served: Server, line: str) -> None:
+    answer = served.get("/status_line.php", params={"line": line})
     assert 200 <= answer.status_code <= 599
-    assert classic.get("/hello.php?i=1").text == "request 1"
+    assert served.get("/hello.php?i=1").text == "request 1"
 
 
-def test_http_slash_alone_is_status_200(classic: Server) -> None:
-    answers = fetch_parallel(classic.url, lambda i: {"url": "/status_line.php?line=HTTP/"})
+def test_http_slash_alone_is_status_200(served: Server) -> None:
+    answers = fetch_parallel(served.url, lambda i: {"url": "/status_line.php?line=HTTP/"})
     assert {answer.status_code for answer in answers} == {200}
 
 
@@ -86,14 +86,14 @@ def test_an_interim_status_as_final_one_becomes_500(classic: Server, code: int) 
 
 
 @pytest.mark.parametrize("code", [200, 201, 299, 400, 404, 422, 451, 500, 503, 599])
-def test_every_possible_status_arrives(classic: Server, code: int) -> None:
-    answer = classic.get(f"/status_code.php?code={code}")
+def test_every_possible_status_arrives(served: Server, code: int) -> None:
+    answer = served.get(f"/status_code.php?code={code}")
     assert (answer.status_code, answer.text) == (code, f"code {code}")
 
 
 @pytest.mark.parametrize("code", [204, 304])
-def test_a_status_without_body_has_none(classic: Server, code: int) -> None:
-    with RawConnection(classic.port) as connection:
+def test_a_status_without_body_has_none(served: Server, code: int) -> None:
+    with RawConnection(served.port) as connection:
         connection.send(b"GET /status_code.php?code=%d HTTP/1.1\r\nHost: a\r\n\r\n" % code)
         head = connection.read_head()
         assert head.status == code
@@ -101,45 +101,45 @@ def test_a_status_without_body_has_none(classic: Server, code: int) -> None:
         assert connection.read_response().body == b"request 5"
 
 
-def test_204_with_output_and_flush_does_not_break_the_connection(classic: Server) -> None:
-    for answer in fetch_parallel(classic.url, lambda i: {"url": "/only_headers.php"}):
+def test_204_with_output_and_flush_does_not_break_the_connection(served: Server) -> None:
+    for answer in fetch_parallel(served.url, lambda i: {"url": "/only_headers.php"}):
         assert (answer.status_code, answer.content) == (204, b"")
         assert answer.headers["x-only"] == "header"
-    with RawConnection(classic.port) as connection:
+    with RawConnection(served.port) as connection:
         connection.send(b"GET /only_headers.php HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
         for _ in range(2):
             assert connection.read_response().status == 204
 
 
-def test_a_redirect_without_a_status_is_302(classic: Server) -> None:
-    answer = classic.get("/redirect.php")
+def test_a_redirect_without_a_status_is_302(served: Server) -> None:
+    answer = served.get("/redirect.php")
     assert (answer.status_code, answer.headers["location"]) == (302, "/hello.php")
 
 
 @pytest.mark.parametrize("code", [301, 303, 307, 308])
-def test_a_redirect_keeps_the_status_of_the_script(classic: Server, code: int) -> None:
-    assert classic.get(f"/redirect.php?code={code}").status_code == code
+def test_a_redirect_keeps_the_status_of_the_script(served: Server, code: int) -> None:
+    assert served.get(f"/redirect.php?code={code}").status_code == code
 
 
-def test_interim_headers_are_not_part_of_the_final_response(classic: Server) -> None:
-    for i, answer in enumerate(fetch_parallel(classic.url, lambda i: {"url": f"/early_hints.php?i={i}"})):
+def test_interim_headers_are_not_part_of_the_final_response(served: Server) -> None:
+    for i, answer in enumerate(fetch_parallel(served.url, lambda i: {"url": f"/early_hints.php?i={i}"})):
         assert answer.status_code == 200
         assert answer.headers["x-request"] == str(i)
         assert "link" not in answer.headers
         assert answer.text.startswith("final ")
 
 
-def test_headers_send_with_a_final_status_sends_the_head_at_once(classic: Server) -> None:
-    answer = classic.get("/headers_send.php")
+def test_headers_send_with_a_final_status_sends_the_head_at_once(served: Server) -> None:
+    answer = served.get("/headers_send.php")
     assert answer.status_code == 202
     assert answer.headers["x-early"] == "yes"
     assert "x-late" not in answer.headers
     assert answer.json() == {"result": 0, "sent": True, "again": 0}
 
 
-def test_what_is_flushed_arrives_before_the_script_ends(classic: Server, tmp_path: Path) -> None:
+def test_what_is_flushed_arrives_before_the_script_ends(served: Server, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    with RawConnection(classic.port) as connection:
+    with RawConnection(served.port) as connection:
         connection.send(f"GET /flush.php?i=3&gate={gate} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         connection.read_head()
         data = connection.read_until(b"first;")
@@ -148,19 +148,19 @@ def test_what_is_flushed_arrives_before_the_script_ends(classic: Server, tmp_pat
         assert b"second 3" in connection.read_to_end()
 
 
-def test_flushed_pieces_of_100_requests_do_not_mix(classic: Server) -> None:
-    answers = fetch_parallel(classic.url, lambda i: {"url": f"/flush.php?i={i}"})
+def test_flushed_pieces_of_100_requests_do_not_mix(served: Server) -> None:
+    answers = fetch_parallel(served.url, lambda i: {"url": f"/flush.php?i={i}"})
     assert [answer.text for answer in answers] == [f"first;second {i}" for i in range(100)]
 
 
-def test_events_of_an_event_stream_arrive(classic: Server) -> None:
-    answer = classic.get("/event_stream.php?events=5")
+def test_events_of_an_event_stream_arrive(served: Server) -> None:
+    answer = served.get("/event_stream.php?events=5")
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.text == "".join(f"data: {i}\n\n" for i in range(5))
 
 
-def test_nested_output_buffers_are_closed_at_the_end(classic: Server) -> None:
-    answers = fetch_parallel(classic.url, lambda i: {"url": "/buffers.php" + ("?flush=1" if i % 2 else "")})
+def test_nested_output_buffers_are_closed_at_the_end(served: Server) -> None:
+    answers = fetch_parallel(served.url, lambda i: {"url": "/buffers.php" + ("?flush=1" if i % 2 else "")})
     assert {(answer.text, answer.headers["x-level"]) for answer in answers} == {("UPPER HELLO", "0")}
 
 
@@ -174,21 +174,21 @@ def test_implicit_flush_works(own_server: ServerFactory) -> None:
     assert server.get("/hello.php?i=1").text == "request 1"
 
 
-def test_a_small_response_has_a_content_length_or_chunks(classic: Server) -> None:
-    with RawConnection(classic.port) as connection:
+def test_a_small_response_has_a_content_length_or_chunks(served: Server) -> None:
+    with RawConnection(served.port) as connection:
         connection.send(b"GET /hello.php?i=1 HTTP/1.1\r\nHost: a\r\n\r\n")
         answer = connection.read_response()
     assert answer.header("content-length") == b"9" or answer.header("transfer-encoding") == b"chunked"
 
 
-def test_a_download_of_20_megabytes_is_whole(classic: Server) -> None:
-    answer = classic.get("/download.php?bytes=20000000")
+def test_a_download_of_20_megabytes_is_whole(served: Server) -> None:
+    answer = served.get("/download.php?bytes=20000000")
     assert len(answer.content) == 20_000_000
     assert answer.content == (b"0123456789abcdef" * 1_250_000)
 
 
-def test_php_functions_are_those_of_the_reference(classic: Server) -> None:
-    seen = classic.json("/functions.php")
+def test_php_functions_are_those_of_the_reference(served: Server) -> None:
+    seen = served.json("/functions.php")
     assert set(seen["functions"]) >= {
         "frankenphp_handle_request", "headers_send", "frankenphp_finish_request", "fastcgi_finish_request",
         "frankenphp_request_headers", "apache_request_headers", "getallheaders", "frankenphp_response_headers",

@@ -22,17 +22,17 @@ def variables(server: Server, target: str, *headers: str, method: str = "GET", b
     return seen
 
 
-def test_a_post_with_authorization_path_info_and_query_is_described_exactly(classic: Server) -> None:
+def test_a_post_with_authorization_path_info_and_query_is_described_exactly(served: Server) -> None:
     def request(i: int) -> dict[str, object]:
         return {
             "method": "POST",
             "url": f"/server.php/baz/bat?foo=a&bar=b&i={i}",
             "content": "foo",
-            "headers": {"content-type": "text/plain", "host": f"example.com:{classic.port}"},
+            "headers": {"content-type": "text/plain", "host": f"example.com:{served.port}"},
             "auth": ("kevin", "password"),
         }
 
-    for i, answer in enumerate(fetch_parallel(classic.url, request)):
+    for i, answer in enumerate(fetch_parallel(served.url, request)):
         seen = answer.json()
         expected = {
             "REMOTE_USER": "kevin",
@@ -56,9 +56,9 @@ def test_a_post_with_authorization_path_info_and_query_is_described_exactly(clas
             "CONTENT_LENGTH": "3",
             "HTTP_CONTENT_TYPE": "text/plain",
             "HTTP_CONTENT_LENGTH": "3",
-            "HTTP_HOST": f"example.com:{classic.port}",
+            "HTTP_HOST": f"example.com:{served.port}",
             "SERVER_NAME": "example.com",
-            "SERVER_PORT": str(classic.port),
+            "SERVER_PORT": str(served.port),
             "SERVER_PROTOCOL": "HTTP/1.1",
             "SERVER_SOFTWARE": "Howdah",
             "GATEWAY_INTERFACE": "CGI/1.1",
@@ -81,25 +81,25 @@ def test_a_post_with_authorization_path_info_and_query_is_described_exactly(clas
         "SSL_PROTOCOL", "SSL_CIPHER",
     ],
 )  # fmt: skip
-def test_keys_that_are_always_set_are_empty_without_a_value(classic: Server, name: str) -> None:
-    assert variables(classic, "/server.php")[name] == ""
+def test_keys_that_are_always_set_are_empty_without_a_value(served: Server, name: str) -> None:
+    assert variables(served, "/server.php")[name] == ""
 
 
 @pytest.mark.parametrize("name", ["PATH_TRANSLATED", "REMOTE_USER", "PHP_AUTH_USER", "PHP_AUTH_PW", "PHP_AUTH_DIGEST"])
-def test_keys_that_depend_on_the_request_are_absent_without_it(classic: Server, name: str) -> None:
-    assert name not in variables(classic, "/server.php")
+def test_keys_that_depend_on_the_request_are_absent_without_it(served: Server, name: str) -> None:
+    assert name not in variables(served, "/server.php")
 
 
 @pytest.mark.parametrize(
     "name",
     ["SERVER_ADMIN", "SERVER_SIGNATURE", "REDIRECT_STATUS", "ORIG_PATH_INFO", "SSL_CLIENT_VERIFY", "FRANKENPHP_WORKER"],
 )
-def test_keys_of_other_servers_are_not_set(classic: Server, name: str) -> None:
-    assert name not in variables(classic, "/server.php")
+def test_keys_of_other_servers_are_not_set(served: Server, name: str) -> None:
+    assert name not in variables(served, "/server.php")
 
 
-def test_the_process_environment_is_part_of_the_variables(classic: Server) -> None:
-    seen = variables(classic, "/server.php")
+def test_the_process_environment_is_part_of_the_variables(served: Server) -> None:
+    seen = variables(served, "/server.php")
     assert seen["CUSTOM_OS_ENV_VARIABLE"] == "custom_env_variable_value"
     assert seen["LITERAL_ZERO"] == "0"
 
@@ -114,22 +114,22 @@ def test_the_process_environment_is_part_of_the_variables(classic: Server) -> No
         ("[::1]", "[::1]", "80"),
     ],
 )
-def test_server_name_and_port_come_from_the_host_header(classic: Server, host: str, name: str, port: str) -> None:
-    with classic.client(headers={"host": host}) as client:
+def test_server_name_and_port_come_from_the_host_header(served: Server, host: str, name: str, port: str) -> None:
+    with served.client(headers={"host": host}) as client:
         seen = client.get("/server.php").json()
     assert (seen["SERVER_NAME"], seen["SERVER_PORT"], seen["HTTP_HOST"]) == (name, port, host)
 
 
-def test_request_uri_is_the_target_as_the_client_wrote_it(classic: Server) -> None:
+def test_request_uri_is_the_target_as_the_client_wrote_it(served: Server) -> None:
     target = "/server.php/a%20b/%2F%C3%A9/%ff?q=%20+&&x=%00"
-    seen = variables(classic, target)
+    seen = variables(served, target)
     assert seen["REQUEST_URI"] == target
     assert seen["QUERY_STRING"] == "q=%20+&&x=%00"
     assert seen["PATH_INFO"] == "/a b//\u00c3\u00a9/\u00ff"  # the script shows bytes as Latin-1
 
 
-def test_script_and_php_self_are_decoded_and_request_uri_is_not(classic: Server) -> None:
-    seen = variables(classic, "/s%65rver.php/x%79z")
+def test_script_and_php_self_are_decoded_and_request_uri_is_not(served: Server) -> None:
+    seen = variables(served, "/s%65rver.php/x%79z")
     assert seen["SCRIPT_NAME"] == "/server.php"
     assert seen["PHP_SELF"] == "/server.php/xyz"
     assert seen["REQUEST_URI"] == "/s%65rver.php/x%79z"
@@ -145,32 +145,32 @@ def test_a_second_question_mark_belongs_to_the_query(classic: Server) -> None:
     assert variables(classic, "/server.php?a=1?b=2")["QUERY_STRING"] == "a=1?b=2"
 
 
-def test_path_info_with_a_second_script_suffix_stays_path_info(classic: Server) -> None:
-    seen = variables(classic, "/server.php/other.php/tail")
+def test_path_info_with_a_second_script_suffix_stays_path_info(served: Server) -> None:
+    seen = variables(served, "/server.php/other.php/tail")
     assert seen["SCRIPT_NAME"] == "/server.php"
     assert seen["PATH_INFO"] == "/other.php/tail"
 
 
-def test_unusual_headers_become_http_keys(classic: Server) -> None:
-    seen = variables(classic, "/server.php", "X-Foo-Bar: value", "x-lower: 1", "X-Empty:", "Sec-CH-UA-Mobile: ?0")
+def test_unusual_headers_become_http_keys(served: Server) -> None:
+    seen = variables(served, "/server.php", "X-Foo-Bar: value", "x-lower: 1", "X-Empty:", "Sec-CH-UA-Mobile: ?0")
     assert seen["HTTP_X_FOO_BAR"] == "value"
     assert seen["HTTP_X_LOWER"] == "1"
     assert seen["HTTP_X_EMPTY"] == ""
     assert seen["HTTP_SEC_CH_UA_MOBILE"] == "?0"
 
 
-def test_repeated_headers_are_joined_with_a_comma(classic: Server) -> None:
-    seen = variables(classic, "/server.php", "X-Many: one", "X-Other: x", "X-Many: two", "x-many: three")
+def test_repeated_headers_are_joined_with_a_comma(served: Server) -> None:
+    seen = variables(served, "/server.php", "X-Many: one", "X-Other: x", "X-Many: two", "x-many: three")
     assert seen["HTTP_X_MANY"] == "one, two, three"
 
 
-def test_header_bytes_above_ascii_arrive_unchanged(classic: Server) -> None:
-    assert variables(classic, "/server.php", "X-Bytes: caf\xe9")["HTTP_X_BYTES"] == "caf\u00e9"
+def test_header_bytes_above_ascii_arrive_unchanged(served: Server) -> None:
+    assert variables(served, "/server.php", "X-Bytes: caf\xe9")["HTTP_X_BYTES"] == "caf\u00e9"
 
 
-def test_headers_keep_their_wire_order(classic: Server) -> None:
+def test_headers_keep_their_wire_order(served: Server) -> None:
     names = [f"X-Order-{letter}" for letter in "zmaqbyc"]
-    seen = variables(classic, "/server.php", *(f"{name}: 1" for name in names))
+    seen = variables(served, "/server.php", *(f"{name}: 1" for name in names))
     keys = ["HTTP_" + name.upper().replace("-", "_") for name in names]
     assert [key for key in seen if key in keys] == keys
 
@@ -185,12 +185,12 @@ def test_x_forwarded_headers_change_nothing_but_their_own_keys(classic: Server) 
     assert seen["HTTP_X_FORWARDED_FOR"] == "1.2.3.4"
 
 
-def test_request_headers_function_includes_host_and_canonical_names(classic: Server) -> None:
+def test_request_headers_function_includes_host_and_canonical_names(served: Server) -> None:
     def request(i: int) -> dict[str, object]:
         headers = {"x-custom-thing": f"value {i}", "content-type": "text/plain", "host": "example.org"}
         return {"method": "POST", "url": "/request_headers.php", "headers": headers, "content": "a"}
 
-    for i, answer in enumerate(fetch_parallel(classic.url, request)):
+    for i, answer in enumerate(fetch_parallel(served.url, request)):
         seen = answer.json()
         assert seen["same"] is True
         headers = seen["getallheaders"]

@@ -12,6 +12,8 @@ from howdah.errors import ConfigError, HowdahError
 _COMMANDS = {
     "php-server": ("howdah.cli.php_server", "serve a folder of PHP scripts and files over HTTP"),
     "php-cli": ("howdah.cli.php_cli", "run the command-line PHP of the same build"),
+    "threads": ("howdah.cli.threads", "show what every PHP thread of a running server does"),
+    "restart-workers": ("howdah.cli.restart_workers", "let the worker scripts of a running server boot again"),
     "fmt": ("howdah.cli.config_cmds:run_fmt", "lay out a Caddyfile"),
     "version": ("howdah.cli.version", "print the versions of Howdah, PHP and what serves it"),
 }
@@ -60,7 +62,7 @@ def _run(words: list[str]) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<12}{purpose}" for name, (_, purpose) in _COMMANDS.items()]
+    lines = [f"  {name:<17}{purpose}" for name, (_, purpose) in _COMMANDS.items()]
     return "\n".join(
         [
             "usage: howdah COMMAND [ARGUMENTS]",

@@ -153,7 +153,7 @@ class Vars:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """``rewrite <to>``; ``method`` too; ``strip_prefix``, ``strip_suffix``, ``replace`` and ``path_regexp`` are ``uri``'s."""
+    """``rewrite <to>`` and ``method``; ``strip_prefix``, ``strip_suffix``, ``replace``, ``path_regexp`` are ``uri``'s."""
 
     to: Template = ""
     method: str = ""
@@ -254,7 +254,11 @@ class RequestBody:
 
 @dataclass(frozen=True, slots=True)
 class Php:
-    """``php`` and ``php_server``. ``site.root`` empty: the site's ``root``.
+    """``php`` and ``php_server``.
+
+    ``root`` and ``env`` are what holds placeholders, to be filled in for each request; what holds none is in
+    ``site.root`` and ``site.env``. Both roots empty: the site's ``root``. ``hide`` names files that are not
+    served as files (the configuration itself).
 
     ``php_server`` adds ``try_files``, the folder redirect and, unless ``file_server`` is off, files; ``php``
     runs every request it gets as the script that its path names.
@@ -267,6 +271,7 @@ class Php:
     root: Template = ""
     resolve_root_symlink: bool = True
     env: tuple[tuple[str, Template], ...] = ()
+    hide: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +301,7 @@ class PythonApp:
 
 @dataclass(frozen=True, slots=True)
 class XSendfile:
-    """``x_sendfile [root]``: a PHP answer with X-Sendfile or X-Accel-Redirect is replaced by that file below ``root``."""
+    """``x_sendfile [root]``: PHP's X-Sendfile or X-Accel-Redirect is answered with that file below ``root``."""
 
     root: Template | None = None
 
@@ -347,12 +352,14 @@ class Step:
     """One directive in the order in which it acts: if the matcher holds (None: always) the action is done.
 
     An action that answers ends the chain; the others go on with the next step, and those that change the
-    answer (``header``, ``encode``) wrap what follows.
+    answer (``header``, ``encode``) wrap what follows. Of the steps of one list that have the same ``group``
+    only the first that matches is done (several ``root``, ``rewrite`` or ``handle`` beside each other).
     """
 
     action: Action
     matcher: Matcher | None = None
     position: Position = Position()
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +375,10 @@ class ErrorRoutes:
 
 @dataclass(frozen=True, slots=True)
 class SiteAddress:
-    """An address of a site block. Empty scheme: https unless the port or the name says otherwise; port 0: the scheme's."""
+    """An address of a site block.
+
+    Empty scheme: https unless the port or the name says otherwise; port 0: the scheme's.
+    """
 
     scheme: Literal["", "http", "https"] = ""
     host: str = ""
@@ -435,7 +445,7 @@ class HttpServers:
     """Options of all listeners: ports, limits, protocols, proxies (global options and ``servers``).
 
     Args:
-        auto_https: ``on``; ``disable_redirects``: no listener on the HTTP port; ``off``: names get no TLS by themselves.
+        auto_https: ``on``; ``disable_redirects``: nothing listens on the HTTP port; ``off``: names get no TLS by themselves.
         trusted_proxies: networks whose ``X-Forwarded-*`` headers decide about REMOTE_ADDR, HTTPS and SERVER_PORT.
         client_ip_headers: where the client's address is looked for, in this order.
         metrics: per-request metrics are collected.

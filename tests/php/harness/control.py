@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 
-def serve_control(path: str, answers: dict[str, Callable[[], Any]]) -> None:
-    """Answer one-line questions on a unix socket from a daemon thread."""
+def serve_control(
+    path: str, answers: dict[str, Callable[[], Any]], *, slow: dict[str, Callable[[], Any]] | None = None
+) -> None:
+    """Answer one-line questions on a unix socket from a daemon thread; slow ones from a thread of their own."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(8)
@@ -23,25 +25,34 @@ def serve_control(path: str, answers: dict[str, Callable[[], Any]]) -> None:
     def loop() -> None:
         while True:
             connection, _ = listener.accept()
-            with connection:
-                question = connection.makefile("r").readline().strip()
-                try:
-                    answer = {"ok": _plain(answers[question]())}
-                except Exception:
-                    answer = {"error": traceback.format_exc()}
-                connection.sendall(json.dumps(answer, default=str).encode())
+            with connection.makefile("r") as lines:
+                question = lines.readline().strip()
+            if slow is not None and question in slow:
+                arguments = (connection, slow, question)
+                threading.Thread(target=_answer, args=arguments, name="test-slow", daemon=True).start()
+            else:
+                _answer(connection, answers, question)
 
     threading.Thread(target=loop, name="test-control", daemon=True).start()
 
 
-def ask(path: str, question: str) -> Any:
+def _answer(connection: socket.socket, answers: dict[str, Callable[[], Any]], question: str) -> None:
+    with connection:
+        try:
+            answer = {"ok": _plain(answers[question]())}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        connection.sendall(json.dumps(answer, default=str).encode())
+
+
+def ask(path: str, question: str, *, timeout_s: float = 10.0) -> Any:
     """Ask a server's control socket and give the answer.
 
     Raises:
         RuntimeError: the server could not answer; the message holds its traceback.
     """
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
+        connection.settimeout(timeout_s)
         connection.connect(path)
         connection.sendall(question.encode() + b"\n")
         parts = []

@@ -87,6 +87,21 @@ class Server:
         answer: dict[str, Any] = ask(self.control_path, "statistics") or {}
         return answer
 
+    def worker(self, name: str = "") -> dict[str, Any]:
+        """Give the numbers of one worker, by the end of its name; without a name there must be one only."""
+        found = [worker for worker in self.statistics()["workers"] if str(worker["name"]).endswith(name)]
+        assert len(found) == 1, found
+        return dict(found[0])
+
+    def restart_workers(self, timeout_s: float = 30.0) -> str:
+        """Restart all worker scripts; gives nothing, or the name and text of the error."""
+        return str(ask(self.control_path, "restart workers", timeout_s=timeout_s))
+
+    def ready(self) -> tuple[bool, str | None]:
+        """Whether the runtime is ready, and why not."""
+        is_ready, reason = ask(self.control_path, "ready")
+        return is_ready, reason
+
     def queued(self) -> int:
         """Requests that wait for a PHP thread."""
         return int(self.statistics()["queue_waiting"])
@@ -283,6 +298,27 @@ def start_configured(root: Path, **server_fields: Any) -> Server:
     """Start Howdah's own server with fields of `ServerConfig` that have no flag."""
     port = free_port()
     return _start(port, ["configured", str(port), str(root), json.dumps(server_fields)], None, None, root)
+
+
+def start_sites(
+    sites: Mapping[str, Mapping[str, Any]],
+    *,
+    workers: Sequence[Mapping[str, Any]] = (),
+    runtime: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Server:
+    """Start Howdah's own server with sites and worker scripts that have no flag.
+
+    Args:
+        sites: fields of `SiteConfig` by host name; the first one answers for every other name.
+        workers: fields of `WorkerConfig` of global workers.
+        runtime: further fields of `RuntimeConfig`.
+        env: environment variables beside the present ones.
+    """
+    port = free_port()
+    described = {"sites": dict(sites), "workers": list(workers), "runtime": dict(runtime or {})}
+    root = Path(next(iter(sites.values()))["root"])
+    return _start(port, ["sites", str(port), json.dumps(described)], env, None, root)
 
 
 def _start(

@@ -2,10 +2,12 @@
 
     python server_main.py SOCKET howdah php-server -r DIR ...
     python server_main.py SOCKET configured PORT ROOT SERVER-CONFIGURATION-AS-JSON
+    python server_main.py SOCKET sites PORT SITES-AS-JSON
     python server_main.py SOCKET uvicorn|hypercorn|granian PORT APPLICATION-AS-JSON
 
-The first form calls the command's own entry point, the second sets what has no flag. In the last form the application is described
-by JSON; see `tests.php.harness.applications`.
+The first form calls the command's own entry point, the second and third set what has no flag: fields of the server, or
+worker scripts and several sites (see `start_sites`). In the last form the application is described by JSON; see
+`tests.php.harness.applications`.
 """
 
 from __future__ import annotations
@@ -64,12 +66,56 @@ def _run_configured(port: int, root: str, server_fields: dict[str, Any]) -> int:
     return ServerProcess(server, runtime, lambda: make_application(config, runtime), 5.0, print).run()
 
 
+def _run_sites(port: int, described: dict[str, Any]) -> int:
+    """Serve sites by their host names, the first one for every other name, with worker scripts."""
+    from howdah import PHPServer, Runtime
+    from howdah.cli.logs import configure_logging
+    from howdah.config.model import ServerConfig
+    from howdah.serve.life import ServerProcess
+
+    fields = described.get("runtime", {})
+    configure_logging(debug=fields.get("debug", False), access_log=False)
+    runtime = Runtime(**fields, workers=_workers(described.get("workers", ())))
+    sites = {
+        host: PHPServer(runtime=runtime, **{**site, "workers": _workers(site.get("workers", ()))})
+        for host, site in described["sites"].items()
+    }
+
+    async def by_host(scope: Any, receive: Any, send: Any) -> None:
+        host = next((value for name, value in scope.get("headers", ()) if name == b"host"), b"").decode()
+        await sites.get(host, next(iter(sites.values())))(scope, receive, send)
+
+    server = ServerConfig(listen=(f"127.0.0.1:{port}",))
+    return ServerProcess(server, runtime, lambda: by_host, runtime.config.grace_s, print).run()
+
+
+def _workers(described: Any) -> tuple[Any, ...]:
+    from howdah.config.model import WorkerConfig
+
+    return tuple(WorkerConfig(**{**worker, "match": tuple(worker.get("match", ()))}) for worker in described)
+
+
+def _restart_workers() -> str:
+    """Restart and give nothing, or the name and text of the error."""
+    from howdah import HowdahError
+
+    try:
+        _runtimes[-1].restart_workers()
+    except HowdahError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
 def main() -> int:
     socket_path, kind, *rest = sys.argv[1:]
     _remember_runtime()
-    serve_control(
-        socket_path, {"statistics": _statistics, "pool_threads": _pool_threads, "thread_names": _thread_names}
-    )
+    answers = {
+        "statistics": _statistics,
+        "pool_threads": _pool_threads,
+        "thread_names": _thread_names,
+        "ready": lambda: [_runtimes[-1].ready, _runtimes[-1].not_ready_reason()],
+    }
+    serve_control(socket_path, answers, slow={"restart workers": _restart_workers})
     if kind == "howdah":
         from howdah.cli.main import main as howdah_main
 
@@ -77,6 +123,8 @@ def main() -> int:
         return howdah_main() or 0
     if kind == "configured":
         return _run_configured(int(rest[0]), rest[1], json.loads(rest[2]))
+    if kind == "sites":
+        return _run_sites(int(rest[0]), json.loads(rest[1]))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     from tests.php.harness.applications import application, run
 

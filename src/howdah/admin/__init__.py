@@ -1,0 +1,1 @@
+"""The admin API: what an operator, a scraper or a tool asks a running server."""
