@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "hw_board.h"
+#include "hw_crash.h"
 #include "hw_env.h"
 #include "hw_kill.h"
 #include "hw_locale.h"
@@ -42,6 +43,7 @@ int hw_thread_boot(unsigned index)
     ZEND_TSRMLS_CACHE_UPDATE();
 #endif
     hw_opcache_thread_begin();
+    hw_crash_thread_begin();
     memset(&storage, 0, sizeof storage);
     storage.slot = index;
     hw_self = &storage;
@@ -77,6 +79,7 @@ void hw_thread_free(unsigned index)
     hw_self = NULL;
     hw_thread_forget_error();
     ts_free_thread();
+    hw_crash_thread_end();
     atomic_store(&slot->thread_id, 0);
 }
 
@@ -111,7 +114,7 @@ static void bind_request(hw_thread_t *self, hw_request_t *request, hw_slot_t *sl
     self->event_stream = false;
     request->started_ns = hw_port_now_ns();
     atomic_store_explicit(&request->slot, (int)self->slot, memory_order_relaxed);
-    request->interrupt = (const bool *)&EG(vm_interrupt);
+    hw_kill_request_begin(self, request);
     snprintf(slot->current, sizeof slot->current, "%s %s", request->method.data, request->request_uri.data);
     atomic_store_explicit(&slot->since_ns, request->started_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->request_id, request->id, memory_order_release);
@@ -133,7 +136,7 @@ static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
         hw_thread_complete(self);
     }
     self->request = NULL;
-    request->interrupt = NULL;
+    request->timed_out = request->killed = NULL;
     hw_sapi_unbind();
     hw_env_request_end();
     hw_request_release(request);
@@ -232,6 +235,10 @@ int hw_thread_run(unsigned index, hw_queue_t *queue)
         if (!healthy) {
             hw_board_change(index, HW_STATE_READY, HW_STATE_REBOOTING);
             return HW_EVENT_UNHEALTHY;
+        }
+        if (self->kill_status != 0) {
+            hw_board_change(index, HW_STATE_READY, HW_STATE_REBOOTING);
+            return HW_EVENT_KILLED;
         }
         uint64_t limit = atomic_load_explicit(&slot->life_limit, memory_order_relaxed);
         if (limit > 0 && atomic_load_explicit(&slot->life_requests, memory_order_relaxed) >= limit) {

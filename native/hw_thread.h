@@ -16,6 +16,7 @@
 #define HW_EVENT_STOPPED   0 /* the queue is closed and empty */
 #define HW_EVENT_RECYCLE   1 /* a limit asks for a fresh OS thread */
 #define HW_EVENT_UNHEALTHY 2 /* PHP bailed out where it cannot go on: this thread must be replaced */
+#define HW_EVENT_KILLED    3 /* a request was killed: what it held is in doubt, so the thread is recycled */
 
 /* What the running request collects; owned by the PHP thread alone. */
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
     char *out;             /* output that was not handed over; malloc */
     size_t out_len;
     size_t out_size;
+    int kill_status;   /* the request was killed, and this is what its client should get; 0 = it was not */
     bool finished;     /* the response is complete, what follows is discarded */
     bool event_stream; /* text/event-stream: spooled to 1 MiB only */
 } hw_thread_t;

@@ -191,7 +191,7 @@ class Exchange:
             self._dispatcher.ledger.ended(outcome)
             self._dispatcher.limits.report(self.request)
             self._leave()
-            if self._dispatcher.limits.timeout_s and self.request.finished_early:
+            if self._dispatcher.limits.is_active and self.request.finished_early:
                 self._dispatcher.watch_rest(self)
 
     def _leave(self) -> None:
@@ -239,6 +239,8 @@ class LoopDispatcher:
 
     def request(self, site: Site, *parts: *RequestParts) -> engine.Request:
         """Build the native record of a request; give it its body before `submit`."""
+        if site.config.request_timeout_s:
+            self.limits.is_active = True
         return self._runtime.native_site(site).request(self._channel, *parts, None)
 
     def submit(self, request: engine.Request, on_slow: Callable[[Exchange], None] | None = None) -> Exchange:
@@ -331,8 +333,8 @@ class LoopDispatcher:
             exchange.notice_slow()
         if self._waiting:
             self._reject_overdue(now)
-        has_timeout = self.limits.timeout_s > 0
-        if has_timeout:
+        has_limit = self.limits.is_active
+        if has_limit:
             for exchange in self._slow.values():
                 self.limits.enforce(exchange.request)
             for number, exchange in list(self._rest.items()):
@@ -340,7 +342,7 @@ class LoopDispatcher:
                     del self._rest[number]
                 else:
                     self.limits.enforce(exchange.request)
-        if self._open or self._waiting or self._rest or (has_timeout and self._slow):
+        if self._open or self._waiting or self._rest or (has_limit and self._slow):
             self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
 
     def _reject_overdue(self, now: float) -> None:

@@ -116,7 +116,7 @@ class Runtime:
 
     def _start(self) -> None:
         lines = ini_lines(self.config.php_ini) + FORCED_INI
-        defaults = ini_defaults(debug=self.config.debug)
+        defaults = ini_defaults(debug=self.config.debug, longest_wait_s=self.config.request_timeout_s)
         trial = Probe(lines, defaults).wait()
         for message in trial.messages:
             _log.warning("PHP at start: %s", message)
@@ -143,7 +143,9 @@ class Runtime:
         if self._sync is not None:
             self._retired.append(self._sync.ledger)
         self._sync = SyncDispatcher(self)
-        self._threads = [PhpThread(slot, self.config.max_requests) for slot in range(count)]
+        self._threads = [
+            PhpThread(slot, self.config.max_requests, self.config.thread_stack_size_bytes) for slot in range(count)
+        ]
         for thread in self._threads:
             thread.start()
         late = wait_states(range(count), _READY, _BOOT_TIMEOUT_S)
@@ -252,7 +254,7 @@ class Runtime:
         if known is None:
             env = tuple((os.fsencode(name), os.fsencode(value)) for name, value in site.config.env.items())
             site.unchanged = native.unchanged
-            known = self._native_sites[site] = engine.Site(site.root, b"Howdah", env)
+            known = self._native_sites[site] = engine.Site(site.root, b"Howdah", env, site.config.request_timeout_s)
         return known
 
     def site(self, site: str | SiteConfig | Site) -> Site:

@@ -10,8 +10,10 @@ import logging
 import random
 import threading
 
-from howdah.engine.native import EVENT_RECYCLE, EVENT_UNHEALTHY, native
+from howdah.config.model import MIB
+from howdah.engine.native import EVENT_KILLED, EVENT_RECYCLE, EVENT_UNHEALTHY, native
 from howdah.runtime.lifecycle import change
+from howdah.runtime.stack import stack_size
 
 _log = logging.getLogger("howdah.runtime")
 
@@ -25,11 +27,13 @@ class PhpThread:
         slot: number of the slot.
         max_requests: requests after which a fresh OS thread takes the slot, 0 = never. A slot's first life is
             shorter by chance, at most by half, so that threads that started together do not end together.
+        stack_bytes: size of the threads' stacks.
     """
 
-    def __init__(self, slot: int, max_requests: int = 0) -> None:
+    def __init__(self, slot: int, max_requests: int = 0, stack_bytes: int = 16 * MIB) -> None:
         self.slot = slot
         self._max_requests = max_requests
+        self._stack_bytes = stack_bytes
         self._is_first_life = True
         self._stopping = False  # written by the runtime before it closes the queue, read by the slot's thread
 
@@ -50,7 +54,8 @@ class PhpThread:
         native.slot_limit(self.slot, limit)
         thread = threading.Thread(target=self._body, name=f"php-{self.slot}", daemon=True)
         try:
-            thread.start()
+            with stack_size(self._stack_bytes):
+                thread.start()
         except RuntimeError:
             native.slot_change(self.slot, "boot requested", "reserved")
             _log.exception("no OS thread could be started for PHP slot %d", self.slot)
@@ -61,11 +66,13 @@ class PhpThread:
         native.thread_boot(slot)
         event = native.thread_run(slot)
         native.thread_free(slot)
-        if event in {EVENT_UNHEALTHY, EVENT_RECYCLE}:
+        if event in {EVENT_UNHEALTHY, EVENT_RECYCLE, EVENT_KILLED}:
             if event == EVENT_RECYCLE:
                 _log.debug(
                     "max requests reached, restarting thread thread=%d max_requests=%d", slot, self._max_requests
                 )
+            elif event == EVENT_KILLED:
+                _log.debug("a request was killed, restarting thread thread=%d", slot)
             change(slot, "rebooting", "reboot ready")
             if self._stopping:
                 change(slot, "reboot ready", "done")
