@@ -13,7 +13,6 @@
 #include "hw_board.h"
 #include "hw_engine.h"
 #include "hw_env.h"
-#include "hw_kill.h"
 #include "hw_log.h"
 #include "hw_port.h"
 #include "hw_sapi.h"
@@ -105,7 +104,6 @@ static const char *start_php(const hw_engine_options_t *options)
         stop_php();
         return unguarded;
     }
-    hw_kill_cap_waits();
     engine.facts.opcache = zend_get_extension("Zend OPcache") != NULL && INI_BOOL("opcache.enable");
     engine.facts.ini_file = php_ini_opened_path;
     engine.facts.ini_scanned = php_ini_scanned_files;

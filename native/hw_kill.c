@@ -52,13 +52,24 @@ static void set_status(hw_thread_t *self, int status)
     }
 }
 
+/* PHP also looks at the flag after a call of one of its own functions by another, for example while the constructor of
+ * PDO makes the exception that says why it could not connect. Leaving from there would lose the connection's descriptor
+ * (PHP's own max_execution_time does), so the kill waits until the constructor is through. */
+static bool is_in_constructor(void)
+{
+    const zend_execute_data *frame = EG(current_execute_data);
+    return EG(error_handling) == EH_THROW && frame != NULL && frame->func != NULL && !ZEND_USER_CODE(frame->func->type);
+}
+
 static void take_kill(hw_thread_t *self)
 {
     hw_slot_t *slot = hw_board_slot(self->slot);
     char reason[sizeof slot->kill_reason];
     int status = 0;
     pthread_mutex_lock(&slot->kill_lock);
-    if (slot->kill_id == self->request->id) {
+    if (slot->kill_id == self->request->id && is_in_constructor()) {
+        zend_atomic_bool_store_ex(&EG(vm_interrupt), true);
+    } else if (slot->kill_id == self->request->id) {
         status = kills[self->slot].status;
         slot->kill_id = 0;
         kills[self->slot].taken++;
@@ -144,15 +155,6 @@ void hw_kill_thread_end(unsigned index)
     pthread_mutex_unlock(&slot->kill_lock);
 }
 
-void hw_kill_minit(void)
-{
-    struct sigaction action = {.sa_sigaction = kill_signal_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    sigemptyset(&action.sa_mask);
-    sigaction(HW_KILL_SIGNAL, &action, NULL); /* no SA_RESTART: interrupting is what it is for */
-    previous_interrupt = zend_interrupt_function;
-    zend_interrupt_function = interrupt;
-}
-
 /* -- the killer -- */
 
 bool hw_kill_request(unsigned index, uint64_t request_id, const hw_kill_t *kill)
@@ -196,6 +198,8 @@ int hw_kill_count(unsigned index, uint64_t request_id)
 
 /* -- the caps -- */
 
+static zend_result (*previous_post_startup)(void);
+
 static void cap(const char *name, zend_long limit)
 {
     zend_ini_entry *entry = zend_hash_str_find_ptr(EG(ini_directives), name, strlen(name));
@@ -221,11 +225,26 @@ static void cap(const char *name, zend_long limit)
     }
 }
 
-void hw_kill_cap_waits(void)
+/* Called when all modules have registered their entries, and before threads copy them. */
+static zend_result cap_waits(void)
 {
     zend_long limit = 0;
     if (cfg_get_long(HW_KILL_WAIT_ENTRY, &limit) == SUCCESS && limit > 0) {
         cap("default_socket_timeout", limit);
         cap("mysqlnd.net_read_timeout", limit);
     }
+    return previous_post_startup != NULL ? previous_post_startup() : SUCCESS;
+}
+
+/* -- set-up -- */
+
+void hw_kill_minit(void)
+{
+    struct sigaction action = {.sa_sigaction = kill_signal_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
+    sigaction(HW_KILL_SIGNAL, &action, NULL); /* no SA_RESTART: interrupting is what it is for */
+    previous_interrupt = zend_interrupt_function;
+    zend_interrupt_function = interrupt;
+    previous_post_startup = zend_post_startup_cb;
+    zend_post_startup_cb = cap_waits;
 }

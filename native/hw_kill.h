@@ -55,15 +55,12 @@ HW_HIDDEN void hw_kill_request_end(unsigned slot);
  * Thread: php, in a callback of the SAPI. Locks: nothing may be held. Fails: leaves by longjmp. */
 HW_HIDDEN void hw_kill_interrupted(void);
 
-/* Installs the handler of the kill signal and PHP's interrupt hook. Thread: main, in MINIT. Fails: never. */
+/* Installs the handler of the kill signal, PHP's interrupt hook and the caps. Thread: main, in MINIT. Fails: never. */
 HW_HIDDEN void hw_kill_minit(void);
 
 /* The name of the entry of PHP's configuration that holds the longest time, in seconds, for which a stream or a
- * connection to MySQL may wait; made by howdah.engine.ini from request_timeout. */
+ * connection to MySQL may wait: default_socket_timeout and mysqlnd.net_read_timeout are lowered to it, wherever their
+ * values came from. Made by howdah.engine.ini from request_timeout. */
 #define HW_KILL_WAIT_ENTRY "howdah.longest_wait"
-
-/* Caps default_socket_timeout and mysqlnd.net_read_timeout, wherever their values came from, for all threads to come.
- * Thread: main, after the start of the modules. Locks: none. Owns: nothing. Fails: never. */
-HW_HIDDEN void hw_kill_cap_waits(void);
 
 #endif

@@ -53,7 +53,7 @@ def ini_defaults(*, debug: bool, longest_wait_s: float = 0.0) -> tuple[tuple[byt
     Args:
         debug: show errors in responses.
         longest_wait_s: ``default_socket_timeout`` and ``mysqlnd.net_read_timeout`` are lowered to it in whole
-            seconds, also where a php.ini sets them (``hw_kill_cap_waits``); 0 leaves them alone.
+            seconds, also where a php.ini sets them (``native/hw_kill.c``); 0 leaves them alone.
     """
     shown = b"1" if debug else b"0"
     cap = ((b"howdah.longest_wait", b"%d" % math.ceil(longest_wait_s)),) if longest_wait_s > 0 else ()
