@@ -8,7 +8,9 @@
 #include "hw_kill.h"
 #include "hw_pools.h"
 #include "hw_port.h"
+#include "hw_syscall.h"
 #include "hw_thread.h"
+#include "hw_trace.h"
 #include "hw_types.h"
 #include "hw_worker.h"
 
@@ -111,12 +113,53 @@ static PyObject *thread_kill(PyObject *module, PyObject *args)
 {
     unsigned index;
     unsigned long long id;
-    const char *reason;
+    hw_kill_t kill = {.stage = HW_KILL_BY_SIGNAL, .status = 503};
+    int stage = kill.stage;
+    bool runs;
     (void)module;
-    if (!PyArg_ParseTuple(args, "IKs:thread_kill", &index, &id, &reason)) {
+    if (!PyArg_ParseTuple(args, "IKs|ii:thread_kill", &index, &id, &kill.reason, &kill.status, &stage)) {
         return NULL;
     }
-    return PyBool_FromLong(hw_kill_request(index, id, reason));
+    kill.stage = (hw_kill_stage_t)stage;
+    Py_BEGIN_ALLOW_THREADS runs = hw_kill_request(index, id, &kill);
+    Py_END_ALLOW_THREADS return PyBool_FromLong(runs);
+}
+
+static PyObject *thread_kills(PyObject *module, PyObject *args)
+{
+    unsigned index;
+    unsigned long long id;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "IK:thread_kills", &index, &id)) {
+        return NULL;
+    }
+    return PyLong_FromLong(hw_kill_count(index, id));
+}
+
+static PyObject *trace(PyObject *module, PyObject *args)
+{
+    unsigned index;
+    unsigned long long id;
+    double timeout_s;
+    char text[HW_TRACE_BYTES];
+    size_t len;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "IKd:trace", &index, &id, &timeout_s)) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS len = hw_trace_read(index, id, (int64_t)(timeout_s * 1e9), text);
+    Py_END_ALLOW_THREADS if (len == 0)
+    {
+        Py_RETURN_NONE;
+    }
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)len, "replace");
+}
+
+static PyObject *syscall_readable(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return PyBool_FromLong(hw_syscall_readable());
 }
 
 static PyObject *slot_state(PyObject *module, PyObject *argument)
@@ -325,6 +368,9 @@ static PyMethodDef methods[] = {
     {"worker_run", worker_run, METH_VARARGS, NULL},
     {"thread_free", thread_free, METH_O, NULL},
     {"thread_kill", thread_kill, METH_VARARGS, NULL},
+    {"thread_kills", thread_kills, METH_VARARGS, NULL},
+    {"trace", trace, METH_VARARGS, NULL},
+    {"syscall_readable", syscall_readable, METH_NOARGS, NULL},
     {"slot_state", slot_state, METH_O, NULL},
     {"slot_change", slot_change, METH_VARARGS, NULL},
     {"slot_limit", slot_limit, METH_VARARGS, NULL},

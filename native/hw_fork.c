@@ -3,13 +3,8 @@
 
 #include <php.h>
 
-#include <arpa/inet.h>
-#include <dirent.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <signal.h>
@@ -17,9 +12,8 @@
 #endif
 
 #include "hw_log.h"
+#include "hw_socket.h"
 #include "hw_spawn.h"
-
-#define MAX_LISTENERS 16
 
 /* Written in the child, which has one thread, right after the fork. */
 static bool is_child;
@@ -42,45 +36,6 @@ void hw_fork_exit_if_child(int status)
 
 /* -- descriptors -- */
 
-/* The local end of a socket, comparable byte by byte: port, or path of a Unix socket. */
-typedef struct {
-    char text[sizeof(struct sockaddr_un)];
-    size_t len;
-} local_end_t;
-
-static bool local_end(int fd, local_end_t *end)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-        struct sockaddr_un local;
-    } address;
-    socklen_t len = sizeof address;
-    if (getsockname(fd, &address.any, &len) != 0) {
-        return false;
-    }
-    if (address.any.sa_family == AF_INET || address.any.sa_family == AF_INET6) {
-        in_port_t port = address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port;
-        end->len = sizeof port;
-        memcpy(end->text, &port, sizeof port);
-        return true;
-    }
-    if (address.any.sa_family == AF_UNIX && len > sizeof address.any.sa_family) {
-        end->len = strnlen(address.local.sun_path, sizeof address.local.sun_path);
-        memcpy(end->text, address.local.sun_path, end->len);
-        return end->len > 0;
-    }
-    return false;
-}
-
-static bool is_listening(int fd)
-{
-    int listening = 0;
-    socklen_t len = sizeof listening;
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0;
-}
-
 static bool is_wakeup(int fd)
 {
     char path[64], target[64];
@@ -100,53 +55,24 @@ static bool is_wakeup(int fd)
     return false;
 }
 
-typedef void (*visit_t)(int fd, local_end_t *ends, size_t *n_ends);
-
-static void each_descriptor(visit_t visit, local_end_t *ends, size_t *n_ends)
+static void close_listener(int fd, void *listeners)
 {
-    DIR *folder = opendir("/proc/self/fd");
-    if (folder == NULL) {
-        return;
-    }
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        int fd = atoi(entry->d_name);
-        if (fd > 2 && fd != dirfd(folder)) {
-            visit(fd, ends, n_ends);
-        }
-    }
-    closedir(folder);
-}
-
-static void close_listener(int fd, local_end_t *ends, size_t *n_ends)
-{
-    if (is_listening(fd)) {
-        if (*n_ends < MAX_LISTENERS && local_end(fd, &ends[*n_ends])) {
-            (*n_ends)++;
-        }
+    if (hw_socket_is_listening(fd)) {
+        hw_socket_add_listener(listeners, fd);
         close(fd);
     }
 }
 
-/* A connection of the server has the local end of one of its listeners; what PHP has opened has not. */
-static void close_server_side(int fd, local_end_t *ends, size_t *n_ends)
+static void close_server_side(int fd, void *listeners)
 {
-    local_end_t end;
-    if (is_wakeup(fd)) {
+    if (is_wakeup(fd) || hw_socket_came_in(fd, listeners)) {
         close(fd);
-    } else if (local_end(fd, &end)) {
-        for (size_t i = 0; i < *n_ends; i++) {
-            if (end.len == ends[i].len && memcmp(end.text, ends[i].text, end.len) == 0) {
-                close(fd);
-                return;
-            }
-        }
     }
 }
 
 static void become_child(pid_t parent)
 {
-    local_end_t ends[MAX_LISTENERS];
-    size_t n_ends = 0;
+    hw_listeners_t listeners = {.count = 0};
     is_child = true;
     hw_log_set_direct(); /* the lock of the log may be held by a thread that does not exist here */
 #ifdef __linux__
@@ -155,8 +81,8 @@ static void become_child(pid_t parent)
         _exit(1); /* the server ended before it was asked to take this process along */
     }
 #endif
-    each_descriptor(close_listener, ends, &n_ends);
-    each_descriptor(close_server_side, ends, &n_ends);
+    hw_socket_each_descriptor(close_listener, &listeners);
+    hw_socket_each_descriptor(close_server_side, &listeners);
 }
 
 /* -- the functions ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include <zend_exceptions.h>
 #include <zend_smart_str.h>
 
+#include "hw_crash.h"
 #include "hw_env.h"
 #include "hw_fork.h"
 #include "hw_functions.h"
@@ -210,6 +211,7 @@ static PHP_MINIT_FUNCTION(howdah)
     REGISTER_LONG_CONSTANT("FRANKENPHP_LOG_LEVEL_ERROR", HW_LOG_ERROR, CONST_CS | CONST_PERSISTENT);
     hw_vars_minit();
     hw_kill_minit();
+    hw_crash_minit();
     hw_env_minit();
     hw_spawn_minit();
     hw_locale_minit();
@@ -219,6 +221,7 @@ static PHP_MINIT_FUNCTION(howdah)
 
 static PHP_MSHUTDOWN_FUNCTION(howdah)
 {
+    hw_crash_mshutdown();
     hw_env_mshutdown();
     return SUCCESS;
 }

@@ -37,6 +37,7 @@ hw_request_t *hw_request_new(hw_channel_t *channel, hw_site_t *site)
     request->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     request->channel = hw_channel_retain(channel);
     request->site = hw_site_retain(site);
+    request->timeout_s = site != NULL ? site->timeout_s : 0.0;
     atomic_init(&request->slot, -1);
     request->body_file = -1;
     request->created_ns = hw_port_now_ns();
@@ -116,9 +117,14 @@ size_t hw_request_header_key(const char *name, size_t len, char *into)
 /* A wait must be bounded by what only sets a flag. */
 #define WAIT_SLICE_NS ((int64_t)100 * 1000 * 1000)
 
+static bool is_set(const bool *flag)
+{
+    return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED);
+}
+
 static bool interrupted(const hw_request_t *request)
 {
-    return request->interrupt != NULL && __atomic_load_n(request->interrupt, __ATOMIC_RELAXED);
+    return is_set(request->timed_out) || is_set(request->killed);
 }
 
 static size_t read_stream(hw_request_t *request, char *into, size_t max)
@@ -237,6 +243,15 @@ void hw_request_put_head(hw_request_t *request, hw_head_t *head)
     free(head);
 }
 
+void hw_request_change_status(hw_request_t *request, int status)
+{
+    pthread_mutex_lock(&request->lock);
+    if (request->head != NULL && !atomic_load_explicit(&request->response_done, memory_order_relaxed)) {
+        request->head->status = status;
+    }
+    pthread_mutex_unlock(&request->lock);
+}
+
 /* Once per wait that the limits of the spool or its disk force upon a script. */
 static void log_wait(hw_request_t *request)
 {
@@ -300,6 +315,18 @@ bool hw_request_put_body(hw_request_t *request, const char *data, size_t len, bo
     return written;
 }
 
+/* Under the lock. False when the response has ended already. */
+static bool end_response(hw_request_t *request, hw_outcome_t outcome)
+{
+    if (atomic_load_explicit(&request->response_done, memory_order_relaxed)) {
+        return false;
+    }
+    request->ended_ns = hw_port_now_ns();
+    atomic_store_explicit(&request->outcome, outcome, memory_order_relaxed);
+    atomic_store_explicit(&request->response_done, true, memory_order_release);
+    return true;
+}
+
 bool hw_request_finish(hw_request_t *request, hw_outcome_t outcome, char *rest, size_t rest_len)
 {
     if (atomic_load_explicit(&request->response_done, memory_order_relaxed)) {
@@ -312,18 +339,42 @@ bool hw_request_finish(hw_request_t *request, hw_outcome_t outcome, char *rest, 
             written = write_all(request, rest, rest_len, false);
         }
         free(rest);
+        rest = NULL;
         hw_body_end(request->body, written);
-    } else {
-        request->final = rest;
-        request->final_len = rest_len;
     }
-    request->ended_ns = hw_port_now_ns();
     pthread_mutex_lock(&request->lock);
-    atomic_store_explicit(&request->outcome, outcome, memory_order_relaxed);
-    atomic_store_explicit(&request->response_done, true, memory_order_release);
+    bool first = end_response(request, outcome);
+    if (first) {
+        request->final = rest;
+        request->final_len = rest != NULL ? rest_len : 0;
+    }
     pthread_mutex_unlock(&request->lock);
-    hw_channel_post(request->channel, request);
+    if (first) {
+        hw_channel_post(request->channel, request);
+    } else {
+        free(rest); /* it was given up */
+    }
     return written;
+}
+
+void hw_request_give_up(hw_request_t *request, int status)
+{
+    hw_head_t *head = hw_head_new(status, 0);
+    pthread_mutex_lock(&request->lock);
+    bool first = end_response(request, HW_OUTCOME_COMPLETED);
+    if (first && !request->head_set && head != NULL) {
+        request->head_set = true;
+        request->head = head;
+        head = NULL;
+    } else if (first && request->head != NULL) {
+        request->head->status = status;
+    }
+    pthread_mutex_unlock(&request->lock);
+    free(head);
+    if (first) {
+        hw_request_abort(request); /* ends the script's waits, and the script itself at its next output */
+        hw_channel_post(request->channel, request);
+    }
 }
 
 void hw_request_take(hw_request_t *request, size_t max, hw_taken_t *taken)

@@ -32,6 +32,7 @@ typedef struct {
     hw_str_t server_software;
     hw_env_pair_t *env;
     size_t n_env;
+    double timeout_s; /* of the site's requests, 0 = the runtime's */
     char *arena;
 } hw_site_t;
 
@@ -86,8 +87,8 @@ typedef struct hw_request {
     char *ahead;        /* PHP thread: what was read from the file beyond what PHP asked for; HW_HANDOFF_BYTES */
     size_t ahead_len, ahead_taken;
 
-    /* -- PHP thread: the flag by which PHP is interrupted (EG(vm_interrupt)); ends waits. NULL between requests */
-    const bool *interrupt;
+    /* -- PHP thread: flags that end the request's waits: PHP's timer and a kill. NULL between requests */
+    const bool *timed_out, *killed;
 
     /* -- guarded by the queue's lock */
     struct hw_request *queue_prev, *queue_next;
@@ -98,6 +99,9 @@ typedef struct hw_request {
 
     /* -- times; written by the builder, then the PHP thread */
     int64_t created_ns, started_ns, ended_ns;
+
+    /* -- Python only, under the GIL: wall-clock limit of the script, 0 = the runtime's; from the site at first */
+    double timeout_s;
 
     /* -- guarded by lock */
     pthread_mutex_t lock;
@@ -134,6 +138,10 @@ HW_HIDDEN hw_head_t *hw_head_new(int status, size_t text_len);
 HW_HIDDEN void hw_request_put_interim(hw_request_t *request, HW_STEALS(2) hw_head_t *head);
 HW_HIDDEN void hw_request_put_head(hw_request_t *request, HW_STEALS(2) hw_head_t *head);
 
+/* Changes the status of a head that was handed over but not taken yet.
+ * Thread: php. Locks: takes the record's. Owns: nothing. Fails: silently, when the head has been taken. */
+HW_HIDDEN void hw_request_change_status(hw_request_t *request, int status);
+
 /* Hands over output before the end and wakes the reader. Blocks while the spool's limits are reached; the wait
  * ends when the client leaves and when PHP is interrupted (a timeout or a kill).
  * Thread: php. Locks: takes the record's. Owns: borrows data. Fails: false when the wait was ended so. */
@@ -143,6 +151,11 @@ HW_HIDDEN bool hw_request_put_body(hw_request_t *request, const char *data, size
  * Thread: php. Locks: takes the record's. Owns: steals rest (malloc). Fails: false when the rest had to be
  * written to a body that the client has abandoned. Only the first call counts. */
 HW_HIDDEN bool hw_request_finish(hw_request_t *request, hw_outcome_t outcome, HW_STEALS(3) char *rest, size_t rest_len);
+
+/* Ends the response for the client, while the script may go on: what it has not handed over is lost, as if the client
+ * had left. Without a head of the script's the client gets `status`.
+ * Thread: any. Locks: takes the record's. Owns: nothing. Fails: never; does nothing to a response that is complete. */
+HW_HIDDEN void hw_request_give_up(hw_request_t *request, int status);
 
 /* What hw_request_take() gives; `head` belongs to the caller (free), `body` too unless NULL. */
 typedef struct {

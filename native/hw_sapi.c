@@ -223,6 +223,9 @@ static int send_headers(sapi_headers_struct *headers)
                       status);
         status = 500;
     }
+    if (self->kill_status != 0) {
+        status = self->kill_status; /* whatever a shutdown function has set */
+    }
     hw_head_t *head = collect_head(self, status, true);
     if (head == NULL) {
         return SAPI_HEADER_SEND_FAILED;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "hw_board.h"
+#include "hw_crash.h"
 #include "hw_env.h"
 #include "hw_kill.h"
 #include "hw_locale.h"
@@ -45,6 +46,7 @@ int hw_thread_boot(unsigned index)
     ZEND_TSRMLS_CACHE_UPDATE();
 #endif
     hw_opcache_thread_begin();
+    hw_crash_thread_begin();
     memset(&storage, 0, sizeof storage);
     storage.slot = index;
     hw_self = &storage;
@@ -83,6 +85,7 @@ void hw_thread_free(unsigned index)
     hw_self = NULL;
     hw_thread_forget_error();
     ts_free_thread();
+    hw_crash_thread_end();
     atomic_store(&slot->thread_id, 0);
 }
 
@@ -135,10 +138,9 @@ void hw_thread_bind(hw_thread_t *self, hw_request_t *request)
     self->out_len = 0;
     self->finished = false;
     self->event_stream = false;
-    self->killed = false;
     request->started_ns = hw_port_now_ns();
     atomic_store_explicit(&request->slot, (int)self->slot, memory_order_relaxed);
-    request->interrupt = (const bool *)&EG(vm_interrupt);
+    hw_kill_request_begin(self, request);
     snprintf(slot->current, sizeof slot->current, "%s %s", request->method.data, request->request_uri.data);
     atomic_store_explicit(&slot->since_ns, request->started_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->request_id, request->id, memory_order_release);
@@ -162,7 +164,7 @@ void hw_thread_unbind(hw_thread_t *self)
         hw_thread_complete(self);
     }
     self->request = NULL;
-    request->interrupt = NULL;
+    request->timed_out = request->killed = NULL;
     hw_sapi_unbind();
     if (self->boot == NULL) {
         hw_env_request_end();
@@ -272,7 +274,7 @@ int hw_thread_limit(const hw_thread_t *self)
     const hw_slot_t *slot = hw_board_slot(self->slot);
     uint64_t limit = atomic_load_explicit(&slot->life_limit, memory_order_relaxed);
     uint64_t memory_limit = atomic_load_explicit(&slot->memory_limit, memory_order_relaxed);
-    if (self->killed) {
+    if (self->kill_status != 0) {
         return HW_EVENT_KILLED;
     }
     if (limit > 0 && atomic_load_explicit(&slot->life_requests, memory_order_relaxed) >= limit) {

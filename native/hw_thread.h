@@ -29,8 +29,8 @@ typedef struct {
     char *out;             /* output that was not handed over; malloc */
     size_t out_len;
     size_t out_size;
+    int kill_status;   /* the request was killed, and this is what its client should get; 0 = it was not */
     bool finished;     /* the response is complete, what follows is discarded */
-    bool killed;       /* the running request, or the one that ended last, was killed */
     bool event_stream; /* text/event-stream: spooled to 1 MiB only */
 } hw_thread_t;
 

@@ -29,8 +29,9 @@ typedef struct {
 static PyObject *site_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *root, *software, *env;
+    double timeout_s = 0.0;
     (void)kwargs;
-    if (!PyArg_ParseTuple(args, "SSO:Site", &root, &software, &env)) {
+    if (!PyArg_ParseTuple(args, "SSO|d:Site", &root, &software, &env, &timeout_s)) {
         return NULL;
     }
     hw_site_t *site = hw_build_site(root, software, env);
@@ -42,6 +43,7 @@ static PyObject *site_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         hw_site_release(site);
         return NULL;
     }
+    site->timeout_s = timeout_s;
     self->site = site;
     return (PyObject *)self;
 }
@@ -350,6 +352,33 @@ static PyObject *request_abort(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *request_give_up(PyObject *object, PyObject *status)
+{
+    long number = PyLong_AsLong(status);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    hw_request_give_up(REQUEST(object), (int)number);
+    Py_RETURN_NONE;
+}
+
+static PyObject *request_timeout(PyObject *object, void *unused)
+{
+    (void)unused;
+    return PyFloat_FromDouble(REQUEST(object)->timeout_s);
+}
+
+static int request_set_timeout(PyObject *object, PyObject *value, void *unused)
+{
+    (void)unused;
+    double timeout_s = value != NULL ? PyFloat_AsDouble(value) : 0.0;
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    REQUEST(object)->timeout_s = timeout_s;
+    return 0;
+}
+
 static PyObject *head_list(const hw_head_t *head)
 {
     PyObject *list = PyList_New((Py_ssize_t)head->count);
@@ -513,6 +542,7 @@ static PyMethodDef request_methods[] = {
     {"submit", (PyCFunction)(void (*)(void))request_submit, METH_FASTCALL, NULL},
     {"cancel", request_cancel, METH_NOARGS, NULL},
     {"abort", request_abort, METH_NOARGS, NULL},
+    {"give_up", request_give_up, METH_O, NULL},
     {"take", request_take, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -526,6 +556,7 @@ static PyGetSetDef request_getset[] = {
     {"finished_early", request_finished_early, NULL, "The response is complete, the script still runs.", NULL},
     {"complete", request_complete, NULL, "Everything that the script wrote was handed over.", NULL},
     {"times_s", request_times, NULL, "Seconds in the queue and in PHP, so far.", NULL},
+    {"timeout_s", request_timeout, request_set_timeout, "Wall-clock limit of the script, 0 = the runtime's.", NULL},
     {"label", request_label, NULL, "Method and URI.", NULL},
     {"spooled_bytes", request_spooled, NULL, "Bytes of the response that went through the spool file.", NULL},
     {"fed_bytes", request_fed, NULL, "Bytes of a streamed body that PHP has not read.", NULL},

@@ -75,6 +75,7 @@ static void bind_boot(hw_thread_t *self)
     self->finished = false;
     self->out_len = 0;
     slot->current[0] = '\0';
+    hw_kill_request_begin(self, self->boot);
     atomic_store_explicit(&slot->since_ns, hw_port_now_ns(), memory_order_relaxed);
     atomic_store_explicit(&slot->request_id, self->boot->id, memory_order_release);
     hw_env_request_begin(self->boot->site->env, self->boot->site->n_env, NULL, 0);
@@ -287,7 +288,7 @@ void hw_worker_run(unsigned slot, hw_queue_t *queue, hw_request_t *boot, bool re
     atomic_store_explicit(&boot->state, HW_REQUEST_DONE, memory_order_release);
     hw_env_request_end();
     hw_env_worker_end();
-    self->boot->interrupt = NULL;
+    self->boot->timed_out = self->boot->killed = NULL;
     hw_request_release(self->boot);
     hw_request_release(boot);
     self->boot = NULL;

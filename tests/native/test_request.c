@@ -134,6 +134,99 @@ static void after_an_abort_output_is_refused(void)
     sample_free(&sample);
 }
 
+static void a_status_changes_until_its_head_is_taken(void)
+{
+    sample_t sample = sample_new();
+    hw_request_t *request = sample_request(&sample);
+    hw_taken_t taken;
+    hw_request_change_status(request, 504); /* there is no head yet */
+    hw_request_put_head(request, hw_head_new(200, 0));
+    hw_request_change_status(request, 504);
+    CHECK(hw_request_put_body(request, "abc", 3, false));
+    hw_request_take(request, 3, &taken);
+    CHECK(taken.flags == HW_TAKE_HEADERS && taken.head->status == 504);
+    hw_request_change_status(request, 500); /* it is on its way */
+    CHECK_EQ(taken.head->status, 504);
+    free(taken.head);
+    CHECK(hw_request_finish(request, HW_OUTCOME_COMPLETED, NULL, 0));
+    hw_channel_close(sample.channel);
+    hw_request_release(request);
+    sample_free(&sample);
+}
+
+static void a_response_that_is_given_up_ends_for_its_client(void)
+{
+    sample_t sample = sample_new();
+    hw_request_t *request = sample_request(&sample);
+    hw_taken_t taken;
+    hw_request_give_up(request, 504);
+    hw_request_take(request, 100, &taken);
+    CHECK(taken.flags == (HW_TAKE_HEADERS | HW_TAKE_DONE));
+    CHECK(taken.head->status == 504 && taken.body_len == 0 && taken.final == NULL);
+    CHECK(atomic_load(&request->outcome) == HW_OUTCOME_COMPLETED);
+    free(taken.head);
+    /* What the script says later is dropped, and its own end changes nothing. */
+    hw_request_put_head(request, hw_head_new(200, 0));
+    CHECK(!hw_request_put_body(request, "late", 4, false));
+    CHECK(hw_request_finish(request, HW_OUTCOME_ABORTED, copy_of("rest"), 4));
+    CHECK(atomic_load(&request->outcome) == HW_OUTCOME_COMPLETED);
+    hw_channel_close(sample.channel);
+    hw_request_release(request);
+    sample_free(&sample);
+}
+
+static void giving_up_breaks_a_response_that_has_begun(void)
+{
+    sample_t sample = sample_new();
+    hw_request_t *request = sample_request(&sample);
+    hw_taken_t taken;
+    hw_body_info_t info;
+    hw_request_put_head(request, hw_head_new(200, 0));
+    CHECK(hw_request_put_body(request, "begun", 5, false));
+    hw_request_take(request, 2, &taken);
+    CHECK(taken.flags == (HW_TAKE_HEADERS | HW_TAKE_MORE) && taken.head->status == 200);
+    free(taken.head);
+    hw_request_give_up(request, 504);
+    hw_request_take(request, 100, &taken);
+    CHECK(taken.flags == HW_TAKE_DONE && taken.head == NULL);
+    hw_body_info(request->body, &info);
+    CHECK(!info.complete);
+    hw_channel_close(sample.channel);
+    hw_request_release(request);
+    sample_free(&sample);
+}
+
+typedef struct {
+    hw_request_t *request;
+    bool killed;
+} writer_t;
+
+static void *write_for_ever(void *argument)
+{
+    writer_t *writer = argument;
+    static char block[100000];
+    while (hw_request_put_body(writer->request, block, sizeof block, true)) {
+        /* until the kill */
+    }
+    return NULL;
+}
+
+static void a_kill_ends_the_wait_for_a_slow_client(void)
+{
+    sample_t sample = sample_new();
+    writer_t writer = {.request = sample_request(&sample)};
+    writer.request->killed = &writer.killed;
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, write_for_ever, &writer) == 0);
+    check_pause_ns(30000000);
+    __atomic_store_n(&writer.killed, true, __ATOMIC_RELAXED);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(!atomic_load(&writer.request->aborted));
+    hw_channel_close(sample.channel);
+    hw_request_release(writer.request);
+    sample_free(&sample);
+}
+
 static void a_body_is_read_from_memory_and_from_a_file(void)
 {
     sample_t sample = sample_new();
@@ -168,6 +261,10 @@ int main(void)
     RUN(interim_responses_come_first_and_in_order);
     RUN(flushed_output_is_read_in_pieces);
     RUN(after_an_abort_output_is_refused);
+    RUN(a_status_changes_until_its_head_is_taken);
+    RUN(a_response_that_is_given_up_ends_for_its_client);
+    RUN(giving_up_breaks_a_response_that_has_begun);
+    RUN(a_kill_ends_the_wait_for_a_slow_client);
     RUN(a_body_is_read_from_memory_and_from_a_file);
     return check_done();
 }

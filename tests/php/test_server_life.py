@@ -223,7 +223,7 @@ def test_max_requests_recycles_threads_and_loses_no_request(own_server: ServerFa
 def test_request_timeout_ends_a_request_and_its_thread_lives_on(own_server: ServerFactory) -> None:
     server = own_server(SCRIPTS, "--num-threads", "1", "--request-timeout", "500ms")
     answer = server.get("/timeout.php?seconds=20")
-    assert answer.status_code in {500, 503, 504}
+    assert answer.status_code == 504
     assert answer.elapsed.total_seconds() < 3
     assert server.get("/hello.php?i=1").text == "request 1"
 

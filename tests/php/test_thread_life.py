@@ -83,7 +83,7 @@ runtime.stop()
 """)
     refused, killed, late, status, took, next_status = seen
     assert (refused, killed, late) == (False, True, False)
-    assert status == 500
+    assert status == 503
     assert took < 1
     assert next_status == 200
 
@@ -231,7 +231,7 @@ print(json.dumps([status, time.monotonic() - began, runtime.handle(request(b"/he
 assert runtime.stop()
 """)
     status, took, next_status = seen
-    assert (status, next_status) == (500, 200)
+    assert (status, next_status) == (504, 200)
     assert 0.3 <= took < 1.3
 
 

@@ -5,6 +5,7 @@ PHP reads these lines after every php.ini, so they win. Pure: knows no PHP.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -46,10 +47,18 @@ def ini_lines(entries: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
-def ini_defaults(*, debug: bool) -> tuple[tuple[bytes, bytes], ...]:
-    """Give the values that hold where no php.ini says otherwise."""
+def ini_defaults(*, debug: bool, longest_wait_s: float = 0.0) -> tuple[tuple[bytes, bytes], ...]:
+    """Give the values that hold where no php.ini says otherwise.
+
+    Args:
+        debug: show errors in responses.
+        longest_wait_s: ``default_socket_timeout`` and ``mysqlnd.net_read_timeout`` are lowered to it in whole
+            seconds, also where a php.ini sets them (``native/hw_kill.c``); 0 leaves them alone.
+    """
     shown = b"1" if debug else b"0"
+    cap = ((b"howdah.longest_wait", b"%d" % math.ceil(longest_wait_s)),) if longest_wait_s > 0 else ()
     return (
+        *cap,
         (b"display_errors", shown),
         (b"display_startup_errors", shown),
         (b"log_errors", b"1"),

@@ -26,7 +26,6 @@ from howdah.errors import (
     WorkerUnavailable,
 )
 from howdah.runtime.ledger import Ledger
-from howdah.runtime.limits import TimeLimits
 
 if TYPE_CHECKING:
     from howdah.config.model import RuntimeConfig
@@ -200,7 +199,7 @@ class Exchange:
             self._dispatcher.ledger.ended(outcome)
             self._dispatcher.limits.report(self.request)
             self._leave()
-            if self._dispatcher.limits.timeout_s and self.request.finished_early:
+            if self._dispatcher.limits.is_active and self.request.finished_early:
                 self._dispatcher.watch_rest(self)
 
     def _leave(self) -> None:
@@ -231,7 +230,7 @@ class LoopDispatcher:
         self.tick = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._max_wait_s = runtime.config.max_wait_time_s
-        self.limits = TimeLimits(runtime.config)
+        self.limits = runtime.limits(runtime.config)
         loop.add_reader(self._channel.fileno(), self._on_ready)
 
     def accept(self) -> None:
@@ -256,6 +255,8 @@ class LoopDispatcher:
             parts: what PHP needs to know of the request.
             env: variables of this request alone, beside the site's.
         """
+        if site.config.request_timeout_s:
+            self.limits.is_active = True
         return self._runtime.native_site(site).request(self._channel, *parts, env)
 
     def submit(
@@ -281,6 +282,9 @@ class LoopDispatcher:
             if pool.last_error is not None and pool.is_broken():
                 raise self._refuse(WorkerUnavailable, f"worker {pool.name} does not boot", pool.last_error or "")
             number = pool.number
+            if pool.timeout_s:
+                request.timeout_s = pool.timeout_s
+                self.limits.is_active = True
         try:
             code = request.submit(number, True)
         except RuntimeError as error:
@@ -328,7 +332,7 @@ class LoopDispatcher:
     def configure(self, config: RuntimeConfig) -> None:
         """Take over other limits; callable from any thread, since each is one reference."""
         self._max_wait_s = config.max_wait_time_s
-        self.limits = TimeLimits(config)
+        self.limits = self._runtime.limits(config)
 
     def _refuse(self, kind: type[RequestRejected], *arguments: str) -> RequestRejected:
         """Count a refusal and make its error; a local name for it where it is raised would be a reference cycle."""
@@ -369,8 +373,8 @@ class LoopDispatcher:
             exchange.notice_slow()
         if self._waiting:
             self._reject_overdue(now)
-        has_timeout = self.limits.timeout_s > 0
-        if has_timeout:
+        has_limit = self.limits.is_active
+        if has_limit:
             for exchange in self._slow.values():
                 self.limits.enforce(exchange.request)
             for number, exchange in list(self._rest.items()):
@@ -378,7 +382,7 @@ class LoopDispatcher:
                     del self._rest[number]
                 else:
                     self.limits.enforce(exchange.request)
-        if self._open or self._waiting or self._rest or (has_timeout and self._slow):
+        if self._open or self._waiting or self._rest or (has_limit and self._slow):
             self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
 
     def _reject_overdue(self, now: float) -> None:

@@ -6,17 +6,18 @@ slot's state is in C (``native/hw_board.c``), and so are the queues.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from howdah.engine.native import native
+from howdah.engine.native import KILL_BY_CUTOFF, native
 from howdah.runtime.event import Event
 from howdah.runtime.pools import Pool, WorkerPool
+from howdah.runtime.stack import stack_size
 from howdah.runtime.thread import PhpThread
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("howdah.runtime")
 
 _POLL_S = 0.002
+_UNAVAILABLE = 503
 _GONE = frozenset({"reserved", "done"})
 _LIVING = ("ready", "restarting", "transition requested", "transition complete")
 
@@ -57,19 +59,12 @@ class Fleet:
         self.recycles: Counter[str] = Counter()
         self.threads = [PhpThread(slot, self) for slot in range(ceiling)]
         self._stack_size_bytes = config.thread_stack_size_bytes
-        self._stack_lock = threading.Lock()
 
     # -- called by threads ----------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def stack_size(self) -> Iterator[None]:
-        """Have threads that are started within get PHP's stack; Python's setting is one for the whole process."""
-        with self._stack_lock:
-            before = threading.stack_size(self._stack_size_bytes)
-            try:
-                yield
-            finally:
-                threading.stack_size(before)
+    def stack_size(self) -> AbstractContextManager[None]:
+        """Have threads that are started within get PHP's stack."""
+        return stack_size(self._stack_size_bytes)
 
     def is_stopping(self) -> bool:
         """Tell whether threads are to end; written under the lock, read anywhere."""
@@ -201,10 +196,15 @@ class Fleet:
             with self.changed:
                 self.changed.wait(_POLL_S)
 
+    def count_kill(self, reason: str) -> None:
+        """Count a request that was ended."""
+        with self.changed:
+            self.kills[reason] += 1
+
     def kill(self, slot: int, reason: str) -> bool:
-        """End the request or the script that runs in a slot now."""
+        """End the request or the script that runs in a slot now, by every means."""
         request_id = native.slot_info(slot)["request_id"]
-        return bool(request_id) and native.thread_kill(slot, request_id, reason)
+        return bool(request_id) and native.thread_kill(slot, request_id, reason, _UNAVAILABLE, KILL_BY_CUTOFF)
 
     def mark_stuck(self, slot: int) -> bool:
         """Give a slot up whose thread survived the kill, and have a fresh one take its role."""

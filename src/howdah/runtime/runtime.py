@@ -33,6 +33,7 @@ from howdah.errors import (
     ScriptError,
 )
 from howdah.runtime.crew import Crew, check_reload
+from howdah.runtime.limits import TimeLimits
 from howdah.runtime.logs import LogPump
 from howdah.runtime.opcache import FORCED_INI
 from howdah.runtime.request import Request, RequestParts, Response
@@ -130,7 +131,7 @@ class Runtime:
 
     def _start(self) -> None:
         lines = ini_lines(self.config.php_ini) + FORCED_INI
-        defaults = ini_defaults(debug=self.config.debug)
+        defaults = ini_defaults(debug=self.config.debug, longest_wait_s=self.config.request_timeout_s)
         members = gather(self.config, list(self._registered))
         sizing = calculate(self.config, [member.worker for member in members], usable_cores())
         trial = Probe(lines, defaults).wait()
@@ -253,7 +254,7 @@ class Runtime:
         if known is None:
             env = tuple((os.fsencode(name), os.fsencode(value)) for name, value in site.config.env.items())
             site.unchanged = native.unchanged
-            known = self._native_sites[site] = engine.Site(site.root, b"Howdah", env)
+            known = self._native_sites[site] = engine.Site(site.root, b"Howdah", env, site.config.request_timeout_s)
         return known
 
     def site(self, site: str | SiteConfig | Site) -> Site:
@@ -349,6 +350,19 @@ class Runtime:
         finally:
             exchange.close()
         return Response(status, headers, b"".join(pieces), interim)
+
+    def limits(self, config: RuntimeConfig) -> TimeLimits:
+        """Make the time limits of a dispatcher."""
+        return TimeLimits(config, self._note_stuck, self._note_late)
+
+    def _note_stuck(self, slot: int, request_id: int) -> None:
+        crew = self._crew
+        if crew is not None and native.slot_info(slot)["request_id"] == request_id:
+            crew.fleet.mark_stuck(slot)
+
+    def _note_late(self) -> None:
+        if self._crew is not None:
+            self._crew.fleet.count_kill("timeout")
 
     # -- looking in -------------------------------------------------------------------------------
 

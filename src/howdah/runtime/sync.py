@@ -10,7 +10,6 @@ from howdah.engine import native as engine
 from howdah.engine.native import DONE, HEADERS, INTERIM, MORE, PUSH_FULL, PUSH_OK
 from howdah.errors import Draining, EngineStateError, QueueFull, RequestRejected, WaitTimeout, WorkerUnavailable
 from howdah.runtime.ledger import Ledger
-from howdah.runtime.limits import TimeLimits
 from howdah.runtime.request import Response
 
 if TYPE_CHECKING:
@@ -34,8 +33,9 @@ class SyncDispatcher:
 
     def __init__(self, runtime: Runtime) -> None:
         self.ledger = Ledger()
+        self._runtime = runtime
         self._max_wait_s = runtime.config.max_wait_time_s
-        self._limits = TimeLimits(runtime.config)
+        self._limits = runtime.limits(runtime.config)
         self._lock = threading.Lock()
         self._channels: list[engine.Channel] = []  # under the lock
 
@@ -48,7 +48,7 @@ class SyncDispatcher:
     def configure(self, config: RuntimeConfig) -> None:
         """Take over other limits; callable from any thread."""
         self._max_wait_s = config.max_wait_time_s
-        self._limits = TimeLimits(config)
+        self._limits = self._runtime.limits(config)
 
     def run(self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None = None) -> Response:
         """Submit a request and block until its response is complete.
@@ -97,6 +97,8 @@ class SyncDispatcher:
     def _run(self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None) -> Response:
         if pool is not None and pool.is_broken():
             raise WorkerUnavailable(f"worker {pool.name} does not boot", pool.last_error or "")
+        if pool is not None and pool.timeout_s:
+            request.timeout_s = pool.timeout_s
         try:
             code = request.submit(pool.number if pool is not None else 0, False)
         except RuntimeError as error:

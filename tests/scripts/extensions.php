@@ -1,0 +1,2 @@
+<?php
+echo "\n", implode("\n", array_map('strtolower', get_loaded_extensions())), "\n";
