@@ -85,6 +85,7 @@ class Logs:
         """
         wanted = list(logs) or [Log()]
         handlers = [self._handler(log, debug=debug) for log in wanted]
+        self._writer.start()
         root = logging.getLogger()
         for handler in self._handlers:
             root.removeHandler(handler)

@@ -21,7 +21,7 @@ _FLUSH_S = 2.0
 
 
 class LogWriter:
-    """One thread for all outputs of a process; started by the first line."""
+    """One thread for all outputs of a process; started at the latest by the first line."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Output, str] | threading.Event] = deque()
@@ -34,6 +34,14 @@ class LogWriter:
         self._pid = 0
         self.dropped = 0
 
+    def start(self) -> None:
+        """Start the thread, unless it runs."""
+        with self._lock:
+            if self._thread is None:
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._run, name="howdah-log-writer", daemon=True)
+                self._thread.start()
+
     def put(self, output: Output, line: str) -> None:
         """Hand a line over; never blocks for long, callable from any thread."""
         if len(self._waiting) >= _MOST_WAITING:
@@ -45,7 +53,7 @@ class LogWriter:
             self._is_asleep = False
             self._wake.set()
         elif self._thread is None:
-            self._start()
+            self.start()
 
     def flush(self, timeout_s: float = _FLUSH_S) -> bool:
         """Wait until what was handed over before is written; False when that takes longer."""
@@ -72,13 +80,6 @@ class LogWriter:
     def _is_running(self) -> bool:
         # In the child of a fork there is no such thread.
         return self._thread is not None and self._pid == os.getpid()
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._pid = os.getpid()
-                self._thread = threading.Thread(target=self._run, name="howdah-log-writer", daemon=True)
-                self._thread.start()
 
     def _run(self) -> None:
         waiting = self._waiting

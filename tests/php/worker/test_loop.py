@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.php.harness.parallel import fetch_parallel
 from tests.php.harness.server import SCRIPTS, Server, ServerFactory
-from tests.php.harness.workers import ANY, WORKERS, in_worker
+from tests.php.harness.workers import WORKERS, in_worker
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +108,76 @@ def test_requests_of_a_worker_do_not_add_to_its_memory(own_sites: ServerFactory)
     assert sizes[-1] - sizes[200] < 1200 * 8, sizes[200::100]
 
 
+_OF_THE_SCRIPT = ["SCRIPT_FILENAME", "SCRIPT_NAME", "DOCUMENT_URI", "PATH_INFO", "PHP_SELF", "DOCUMENT_ROOT"]
+
+
+def _of_the_script(seen: dict[str, str]) -> dict[str, str]:
+    return {name: seen[name] for name in _OF_THE_SCRIPT}
+
+
+def test_a_worker_found_by_its_path_is_described_like_a_script(own_server: ServerFactory) -> None:
+    server = own_server(SCRIPTS, "--worker", f"{WORKERS}/server.php,2", "--num-threads", "3")
+
+    def request(i: int) -> dict[str, object]:
+        return {
+            "method": "POST",
+            "url": f"/worker/s%65rver.php/baz/b%20t?foo=a&i={i}",
+            "content": "foo",
+            "headers": {"content-type": "text/plain", "host": "example.com:81"},
+            "auth": ("kevin", "password"),
+        }
+
+    for i, answer in enumerate(fetch_parallel(server.url, request)):
+        seen = answer.json()
+        assert _of_the_script(seen) == {
+            "SCRIPT_FILENAME": f"{WORKERS}/server.php",
+            "SCRIPT_NAME": "/worker/server.php",
+            "DOCUMENT_URI": "/worker/server.php",
+            "PATH_INFO": "/baz/b t",
+            "PHP_SELF": "/worker/server.php/baz/b t",
+            "DOCUMENT_ROOT": str(SCRIPTS),
+        }
+        assert seen["PATH_TRANSLATED"] == f"{SCRIPTS}/baz/b t"
+        assert seen["REQUEST_URI"] == f"/worker/s%65rver.php/baz/b%20t?foo=a&i={i}"
+        assert (seen["QUERY_STRING"], seen["REQUEST_METHOD"]) == (f"foo=a&i={i}", "POST")
+        assert (seen["REMOTE_USER"], seen["PHP_AUTH_USER"], seen["PHP_AUTH_PW"]) == ("kevin", "kevin", "password")
+        assert (seen["SERVER_NAME"], seen["SERVER_PORT"], seen["CONTENT_LENGTH"]) == ("example.com", "81", "3")
+        assert abs(seen["REQUEST_TIME_FLOAT"] - time.time()) < 30, "refreshed for each request"
+
+
+def test_a_worker_with_match_is_described_by_its_file_and_the_script_of_the_path(
+    own_sites: ServerFactory, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.php"
+    outside.write_text(f"<?php while (frankenphp_handle_request(function () {{ require '{SCRIPTS}/server.php'; }}));")
+    workers = [
+        {"file": f"{WORKERS}/server.php", "num": 1, "match": ["/in/*"]},
+        {"file": str(outside), "num": 1, "match": ["/out/*"]},
+    ]
+    server = own_sites({"any": {"root": str(SCRIPTS), "workers": workers}}, runtime={"num_threads": 3})
+    inside = {
+        "SCRIPT_FILENAME": f"{WORKERS}/server.php",
+        "SCRIPT_NAME": "/worker/server.php",
+        "DOCUMENT_ROOT": str(SCRIPTS),
+    }
+    assert _of_the_script(server.json("/in/app.php/info?a=b")) == {
+        **inside, "DOCUMENT_URI": "/in/app.php", "PATH_INFO": "/info", "PHP_SELF": "/worker/server.php/info"
+    }  # fmt: skip
+    assert _of_the_script(server.json("/in/some/path")) == {
+        **inside, "DOCUMENT_URI": "", "PATH_INFO": "", "PHP_SELF": "/worker/server.php"
+    }  # fmt: skip
+    for path in ("/out/app.php/info", "/out/some/path"):
+        seen = server.json(path)
+        assert seen["SCRIPT_FILENAME"] == str(outside)
+        assert seen["SCRIPT_NAME"] == seen["DOCUMENT_URI"] == seen["PATH_INFO"] == seen["PHP_SELF"] == ""
+        assert seen["REQUEST_URI"] == path
+
+
 # -- which worker ---------------------------------------------------------------------------------
 
 
 def test_the_index_script_of_a_site_can_be_a_worker(own_server: ServerFactory, tmp_path: Path) -> None:
-    (tmp_path / "index.php").write_text(ANY.read_text().replace("require $_SERVER['SCRIPT_FILENAME'];", _SHOW))
+    (tmp_path / "index.php").write_text(_INDEX)
     (tmp_path / "file.txt").write_text("static")
     server = own_server(tmp_path, "--worker", f"{tmp_path}/index.php,2", "--num-threads", "3")
     boots = set()
@@ -132,10 +198,14 @@ def test_the_index_script_of_a_site_can_be_a_worker(own_server: ServerFactory, t
     assert server.get("/file.txt").text == "static"
 
 
-_SHOW = """
+_INDEX = """<?php
+$boot = bin2hex(random_bytes(6));
+while (frankenphp_handle_request(function () use ($boot) {
     header('Content-Type: application/json');
+    header("X-Boot: $boot");
     $names = ['SCRIPT_NAME', 'SCRIPT_FILENAME', 'REQUEST_URI', 'QUERY_STRING', 'PATH_INFO'];
     echo json_encode(array_intersect_key($_SERVER, array_flip($names)));
+}));
 """
 
 

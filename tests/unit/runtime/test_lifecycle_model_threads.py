@@ -121,33 +121,24 @@ class Threads(RuleBasedStateMachine):
 
     @rule()
     def it_settles(self) -> None:
-        """Once nothing fails, nothing hangs and nothing is wiped, whoever has a thread is served."""
-        self._calm()
-        # so that each pool has a thread, whatever was taken away
-        for pool in self.pools:
-            if not pool.slots and not self.fleet.add(pool, 1):
-                donor = next(other for other in self.pools if len(other.slots) > 1)
-                self._wait(
-                    lambda donor=donor, pool=pool: self._give(donor, pool), lambda: f"no thread: {self._picture()}"
-                )
-        for pool in self.pools:
-            self.php.send(pool.number, "serve")
-        self._wait(self._all_served, lambda: f"unserved: {self._picture()}")
-
-    def _give(self, donor: Any, pool: Any) -> bool:
-        return any(self.fleet.assign(self.fleet.threads[slot], pool) for slot in sorted(donor.slots))
-
-    def _calm(self) -> None:
+        """Once nothing fails, nothing blocks, nothing is wiped and each pool has a thread, everything is served."""
         with self.fleet.changed:
             self.fleet.wiping = False
             self.fleet.changed.notify_all()
         for pool in (SHOP, BLOG):
             self.php.set_boots_fail(pool, fail=False)
+        for pool in self.pools:
+            self.php.send(pool.number, "serve")
+        self._wait(self._all_served, lambda: f"unserved: {self._picture()}")
 
     def _all_served(self) -> bool:
         self.php.wake_the_deaf()
         for slot in range(SLOTS):
             self.fleet.kill(slot, "to come to rest")
+        for pool in self.pools:
+            if not pool.slots and not self.fleet.add(pool, 1):
+                donor = max(self.pools, key=lambda other: len(other.slots))
+                self.fleet.assign(self.fleet.threads[min(donor.slots)], pool)
         return all(work.ends for work in self.php.all)
 
     # -- what holds ---------------------------------------------------------------------------------------

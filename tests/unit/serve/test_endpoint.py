@@ -247,7 +247,7 @@ class TestTls:
             tls = writer.get_extra_info("ssl_object")
             assert (tls.selected_alpn_protocol(), tls.version()) == (agreed, "TLSv1.3")
             writer.transport.abort()
-            assert place.endpoint.url == f"https://127.0.0.1:{place.port}/"
+            assert place.endpoint.url() == f"https://127.0.0.1:{place.port}/"
             await place.end()
 
         run(test)
