@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps import dokuwiki, slim
+from apps import dokuwiki, slim, symfony, wordpress
 from apps.debian import FetchError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Recipe:
 RECIPES = {
     "dokuwiki": Recipe(dokuwiki.install),
     "slim": Recipe(slim.install, slim.php_ini, slim.worker),
+    "symfony": Recipe(symfony.install, symfony.php_ini, symfony.worker),
+    "wordpress": Recipe(wordpress.install),
 }
 
 
