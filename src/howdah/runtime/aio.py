@@ -26,6 +26,7 @@ from howdah.errors import (
     WorkerUnavailable,
 )
 from howdah.runtime.ledger import Ledger
+from howdah.runtime.stats import observe
 
 if TYPE_CHECKING:
     from howdah.config.model import RuntimeConfig
@@ -54,6 +55,8 @@ class Exchange:
         ended: PHP's part is over and counted.
         is_abandoned: nobody will call `next` again.
         pool: the worker that takes it, None = a regular thread.
+        site: name of the site.
+        status: HTTP status of the response, 0 = not known yet.
     """
 
     __slots__ = (
@@ -70,6 +73,8 @@ class Exchange:
         "pool",
         "request",
         "since",
+        "site",
+        "status",
         "tick",
     )
 
@@ -83,6 +88,8 @@ class Exchange:
         self.ended = False
         self.is_abandoned = False
         self.pool: WorkerPool | None = None
+        self.site = ""
+        self.status = 0
         self._dispatcher = dispatcher
         self._on_slow = on_slow
         self._future: asyncio.Future[None] | None = None
@@ -114,6 +121,8 @@ class Exchange:
                 piece = self.request.take(PIECE_BYTES)
                 flags = piece[0]
                 self._more = flags & MORE
+                if flags & HEADERS:
+                    self.status = piece[1]
                 if flags & DONE:
                     self._end(self.request.outcome)
                     if self.request.outcome == engine.REJECTED:
@@ -197,6 +206,8 @@ class Exchange:
     def _end(self, outcome: int) -> None:
         if not self.ended:
             self._dispatcher.ledger.ended(outcome)
+            if self.pool is not None or self._dispatcher.observers:
+                observe(self._dispatcher.observers, self.request, self.pool, (self.site, self.status, outcome))
             self._dispatcher.limits.report(self.request)
             self._leave()
             if self._dispatcher.limits.is_active and self.request.finished_early:
@@ -215,6 +226,7 @@ class LoopDispatcher:
         ledger: the request balance of this loop.
         limits: of the runtime.
         tick: number of sweeps.
+        observers: of the runtime.
     """
 
     def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
@@ -229,6 +241,7 @@ class LoopDispatcher:
         self._flush_is_due: set[int] = set()  # numbers of pools
         self.tick = 0
         self._sweeper: asyncio.TimerHandle | None = None
+        self.observers = runtime.observers
         self._max_wait_s = runtime.config.max_wait_time_s
         self.limits = runtime.limits(runtime.config)
         loop.add_reader(self._channel.fileno(), self._on_ready)

@@ -11,6 +11,7 @@ from howdah.engine.native import DONE, HEADERS, INTERIM, MORE, PUSH_FULL, PUSH_O
 from howdah.errors import Draining, EngineStateError, QueueFull, RequestRejected, WaitTimeout, WorkerUnavailable
 from howdah.runtime.ledger import Ledger
 from howdah.runtime.request import Response
+from howdah.runtime.stats import observe
 
 if TYPE_CHECKING:
     from howdah.config.model import RuntimeConfig
@@ -50,7 +51,9 @@ class SyncDispatcher:
         self._max_wait_s = config.max_wait_time_s
         self._limits = self._runtime.limits(config)
 
-    def run(self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None = None) -> Response:
+    def run(
+        self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None = None, site: str = ""
+    ) -> Response:
         """Submit a request and block until its response is complete.
 
         Raises:
@@ -75,6 +78,8 @@ class SyncDispatcher:
         with self._lock:
             self.ledger.ended(request.outcome)
             self._channels.append(channel)
+            if pool is not None or self._runtime.observers:
+                observe(self._runtime.observers, request, pool, (site, response.status, request.outcome))
         return response
 
     def reject(self, error: RequestRejected, channel: engine.Channel) -> None:

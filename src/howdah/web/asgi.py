@@ -64,6 +64,7 @@ class PHPApp:
             fields["workers"] = (only, *fields.get("workers", ()))
         config = SiteConfig(root=os.fspath(root), **fields)
         self._site = Site(config)
+        self._site.name = name
         self._matched = MatchWorkers(config.workers, files=self._serves_files)
         if runtime is None:
             from howdah.runtime.shared import shared_runtime

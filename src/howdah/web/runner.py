@@ -103,6 +103,7 @@ class PhpRunner:
         watcher = _Watcher(receive)
         pool = self._runtime.worker_for(served.site, found.target.script_filename, found.worker)
         exchange = dispatcher.submit(request, watcher, pool)
+        exchange.site = served.site.name
         try:
             if body is None:
                 watcher.feed(exchange, length, served.limits)
