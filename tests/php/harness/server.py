@@ -295,7 +295,7 @@ def start_asgi(kind: str, description: Mapping[str, Any], env: Mapping[str, str]
 
 
 def start_configured(root: Path, **server_fields: Any) -> Server:
-    """Start Howdah's own server with fields of `ServerConfig` that have no flag."""
+    """Start Howdah's own server with fields of `HttpServers` that have no flag."""
     port = free_port()
     return _start(port, ["configured", str(port), str(root), json.dumps(server_fields)], None, None, root)
 
@@ -316,7 +316,7 @@ def start_sites(
         env: environment variables beside the present ones.
     """
     port = free_port()
-    described = {"sites": dict(sites), "workers": list(workers), "runtime": dict(runtime or {})}
+    described = {"sites": dict(sites), "runtime": {**(runtime or {}), "workers": list(workers)}}
     root = Path(next(iter(sites.values()))["root"])
     return _start(port, ["sites", str(port), json.dumps(described)], env, None, root)
 
