@@ -56,10 +56,10 @@ def write(folder: Path, number: int, version: int) -> None:
 def remove_guard() -> None:
     """Close the descriptor that holds the lock; OPcache's own was opened before it."""
     found = []
-    for name in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         try:
-            if ".ZendSem." in os.readlink(f"/proc/self/fd/{name}"):
-                found.append(int(name))
+            if ".ZendSem." in str(entry.readlink()):
+                found.append(int(entry.name))
         except OSError:
             continue
     os.close(max(found))
@@ -154,7 +154,7 @@ def main(folder: str, seconds: str, *flags: str) -> None:
         write(path, number, 0)
     (path / "classic.php").write_text("<?php" + _BODY)
     (path / "worker.php").write_text("<?php while (frankenphp_handle_request(function () {" + _BODY + "})) {}")
-    print(json.dumps(Storm(path, float(seconds)).run(guarded="--unguarded" not in flags)))
+    sys.stdout.write(json.dumps(Storm(path, float(seconds)).run(guarded="--unguarded" not in flags)) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ def test_a_hundred_wipes_of_each_kind_break_nothing(tmp_path: Path) -> None:
     result = _storm(tmp_path, _MOST_S)
     assert result.returncode == 0, result.stderr[-2000:]
     seen = json.loads(result.stdout.splitlines()[-1])
-    print(seen)
     assert seen["wrong"] == []
     assert seen["open"] == 0
     assert seen["oom_restarts"] > _WANTED
