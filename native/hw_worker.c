@@ -198,6 +198,15 @@ static bool end(hw_thread_t *self)
     return true;
 }
 
+/* The child of a fork has no server to ask for requests: its script ends, with shutdown functions and destructors. */
+static void leave_child(void)
+{
+    if (!run.over && EG(exception) == NULL) {
+        zend_throw_unwind_exit();
+    }
+    run.over = true;
+}
+
 void hw_worker_handle(zend_fcall_info *info, zend_fcall_info_cache *cache, zval *return_value)
 {
     hw_thread_t *self = hw_self;
@@ -206,7 +215,10 @@ void hw_worker_handle(zend_fcall_info *info, zend_fcall_info_cache *cache, zval 
         zend_throw_exception(spl_ce_RuntimeException, "frankenphp_handle_request() called while not in worker mode", 0);
         return;
     }
-    hw_fork_exit_if_child(EG(exit_status));
+    if (hw_fork_is_child()) {
+        leave_child();
+        return;
+    }
     if (run.in_handler && !run.over) {
         zend_throw_exception(spl_ce_RuntimeException,
                              "frankenphp_handle_request() called inside its own callback: a thread handles one request "
@@ -230,7 +242,10 @@ void hw_worker_handle(zend_fcall_info *info, zend_fcall_info_cache *cache, zval 
     info->param_count = 0;
     zend_call_function(info, cache);
     zval_ptr_dtor(&result);
-    hw_fork_exit_if_child(EG(exit_status));
+    if (hw_fork_is_child()) {
+        leave_child();
+        return;
+    }
     if (end(self)) {
         ZVAL_TRUE(return_value);
     }
