@@ -53,7 +53,7 @@ types: tools ## mypy, strict, on sources, tests and tools
 	@$(BIN)/mypy
 
 unit: tools ## tests that need neither PHP nor the extension
-	@$(PYTEST) -q tests/unit
+	@$(PYTEST) -q tests/unit tests/fuzz
 
 native: tools ## tests of the pure C parts under ASan, UBSan and TSan
 	@$(BIN)/python tests/native/run.py

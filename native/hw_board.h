@@ -25,7 +25,9 @@ typedef struct {
     _Atomic uint64_t requests;      /* requests ended in this slot, all lives; written by the slot's thread */
     _Atomic uint64_t life_requests; /* the same in this life; written by the slot's thread */
     _Atomic uint64_t life_limit;    /* requests after which the thread leaves to be recycled, 0 = none; starter */
+    _Atomic uint64_t memory_limit;  /* PHP memory in bytes from which it leaves likewise, 0 = none; starter */
     _Atomic uint64_t memory_bytes;  /* PHP memory at the end of the last request; slot's thread */
+    _Atomic uint64_t peak_bytes;    /* most PHP memory in the last request; slot's thread */
     _Atomic uint64_t lives;         /* OS threads that this slot has had; slot's thread */
 
     pthread_mutex_t kill_lock; /* guards the five fields below */

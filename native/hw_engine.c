@@ -10,11 +10,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "hw_baseline.h"
 #include "hw_board.h"
 #include "hw_engine.h"
 #include "hw_env.h"
 #include "hw_log.h"
+#include "hw_pools.h"
 #include "hw_port.h"
+#include "hw_reset.h"
 #include "hw_sapi.h"
 #include "hw_spawn.h"
 #include "hw_spool.h"
@@ -45,11 +48,12 @@ static struct {
     pthread_t thread;
     const hw_engine_options_t *options;
     const char *failure;
-    hw_queue_t *queue; /* written while starting and after the stop; read while running */
     hw_engine_facts_t facts;
-    enum { ORDER_NONE, ORDER_INSPECT, ORDER_WIPE, ORDER_DONE } order; /* for php-main; lock */
-    bool order_succeeded;                                             /* lock */
-    hw_opcache_status_t opcache;                                      /* php-main until ORDER_DONE, lock */
+    enum { ORDER_NONE, ORDER_INSPECT, ORDER_WIPE, ORDER_LIST, ORDER_FORGET, ORDER_DONE } order; /* for php-main; lock */
+    char *text;                  /* of ORDER_LIST and ORDER_FORGET; lock */
+    size_t text_len;             /* lock */
+    bool order_succeeded;        /* lock */
+    hw_opcache_status_t opcache; /* php-main until ORDER_DONE, lock */
 } engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_state(engine_state_t state)
@@ -99,12 +103,15 @@ static const char *start_php(const hw_engine_options_t *options)
         return "PHP's modules did not start";
     }
     hw_sapi_module.ini_entries = NULL; /* read by now; it belongs to the caller of start() */
+    hw_reset_startup();
+    hw_baseline_startup();
     const char *unguarded = hw_opcache_guard();
     if (unguarded != NULL) {
         stop_php();
         return unguarded;
     }
     engine.facts.opcache = zend_get_extension("Zend OPcache") != NULL && INI_BOOL("opcache.enable");
+    engine.facts.memory_limit = INI_STR("memory_limit");
     engine.facts.ini_file = php_ini_opened_path;
     engine.facts.ini_scanned = php_ini_scanned_files;
     return NULL;
@@ -113,11 +120,22 @@ static const char *start_php(const hw_engine_options_t *options)
 /* Under the lock, which is released while PHP works. */
 static void carry_out_order(void)
 {
-    hw_opcache_status_t status;
-    bool wipe = engine.order == ORDER_WIPE;
+    hw_opcache_status_t status = {0};
+    int order = (int)engine.order;
+    char *text = engine.text;
+    size_t text_len = engine.text_len;
+    bool succeeded = false;
     pthread_mutex_unlock(&engine.lock);
-    bool succeeded = wipe ? hw_opcache_wipe(&status) : hw_opcache_inspect(&status);
+    if (order == ORDER_LIST) {
+        succeeded = hw_opcache_list(&text, &text_len);
+    } else if (order == ORDER_FORGET) {
+        succeeded = hw_opcache_forget(text, text_len);
+    } else {
+        succeeded = order == ORDER_WIPE ? hw_opcache_wipe(&status) : hw_opcache_inspect(&status);
+    }
     pthread_mutex_lock(&engine.lock);
+    engine.text = text;
+    engine.text_len = text_len;
     engine.opcache = status;
     engine.order_succeeded = succeeded;
     engine.order = ORDER_DONE;
@@ -140,7 +158,7 @@ static void *main_thread(void *unused)
     set_state(RUNNING);
     pthread_mutex_lock(&engine.lock);
     while (engine.state == RUNNING) {
-        if (engine.order == ORDER_INSPECT || engine.order == ORDER_WIPE) {
+        if (engine.order != ORDER_NONE && engine.order != ORDER_DONE) {
             carry_out_order();
         } else {
             pthread_cond_wait(&engine.changed, &engine.lock);
@@ -170,11 +188,10 @@ const char *hw_engine_start(const hw_engine_options_t *options)
         set_state(FAILED);
         return "the path of the spool folder is too long (HOWDAH_SPOOL_DIR)";
     }
-    engine.queue = hw_queue_new(options->max_queue, hw_board_size());
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, (size_t)8 * 1024 * 1024); /* preload scripts run here */
-    int error = engine.queue == NULL ? -1 : pthread_create(&engine.thread, &attributes, main_thread, NULL);
+    int error = pthread_create(&engine.thread, &attributes, main_thread, NULL);
     pthread_attr_destroy(&attributes);
     if (error != 0) {
         set_state(FAILED);
@@ -189,38 +206,60 @@ const char *hw_engine_start(const hw_engine_options_t *options)
     engine.options = NULL;
     if (failed) {
         pthread_join(engine.thread, NULL);
-        hw_queue_free(engine.queue);
-        engine.queue = NULL;
     }
     return engine.failure;
 }
 
+/* Under the lock: gives php-main an order and waits until it is carried out; one at a time. */
+static bool give_order(int order, const char *text, size_t len)
+{
+    while (engine.state == RUNNING && engine.order != ORDER_NONE) {
+        pthread_cond_wait(&engine.changed, &engine.lock);
+    }
+    if (engine.state != RUNNING) {
+        return false;
+    }
+    engine.order = order;
+    engine.text = (char *)text;
+    engine.text_len = len;
+    pthread_cond_broadcast(&engine.changed);
+    while (engine.order != ORDER_DONE && engine.state == RUNNING) {
+        pthread_cond_wait(&engine.changed, &engine.lock);
+    }
+    bool succeeded = engine.order == ORDER_DONE && engine.order_succeeded;
+    engine.order = ORDER_NONE;
+    pthread_cond_broadcast(&engine.changed);
+    return succeeded;
+}
+
 bool hw_engine_opcache(bool wipe, hw_opcache_status_t *status)
 {
-    bool succeeded = false;
     pthread_mutex_lock(&engine.lock);
-    if (engine.state == RUNNING) {
-        engine.order = wipe ? ORDER_WIPE : ORDER_INSPECT;
-        pthread_cond_broadcast(&engine.changed);
-        while (engine.order != ORDER_DONE && engine.state == RUNNING) {
-            pthread_cond_wait(&engine.changed, &engine.lock);
-        }
-        succeeded = engine.order == ORDER_DONE && engine.order_succeeded;
-        *status = engine.opcache;
-        engine.order = ORDER_NONE;
-    }
+    bool succeeded = give_order(wipe ? ORDER_WIPE : ORDER_INSPECT, NULL, 0);
+    *status = engine.opcache;
     pthread_mutex_unlock(&engine.lock);
     return succeeded;
 }
 
-hw_queue_t *hw_engine_take_queue(void)
+bool hw_engine_opcache_list(char **text, size_t *len)
 {
-    hw_queue_t *queue = engine.queue;
-    engine.queue = NULL;
-    return queue;
+    pthread_mutex_lock(&engine.lock);
+    bool succeeded = give_order(ORDER_LIST, NULL, 0);
+    *text = succeeded ? engine.text : NULL;
+    *len = succeeded ? engine.text_len : 0;
+    pthread_mutex_unlock(&engine.lock);
+    return succeeded;
 }
 
-bool hw_engine_stop(hw_queue_t *queue)
+bool hw_engine_opcache_forget(const char *text, size_t len)
+{
+    pthread_mutex_lock(&engine.lock);
+    bool succeeded = give_order(ORDER_FORGET, text, len);
+    pthread_mutex_unlock(&engine.lock);
+    return succeeded;
+}
+
+bool hw_engine_stop(void)
 {
     pthread_mutex_lock(&engine.lock);
     bool running = engine.state == RUNNING;
@@ -233,7 +272,6 @@ bool hw_engine_stop(hw_queue_t *queue)
         return false;
     }
     pthread_join(engine.thread, NULL);
-    hw_queue_free(queue);
     set_state(STOPPED);
     return true;
 }
@@ -254,12 +292,6 @@ void hw_engine_after_fork(void)
     if (engine.state != NEW) {
         engine.state = DEAD;
     }
-    engine.queue = NULL;
-}
-
-hw_queue_t *hw_engine_queue(void)
-{
-    return engine.queue;
 }
 
 void hw_engine_build(hw_engine_build_t *build)
@@ -279,5 +311,5 @@ void hw_engine_build(hw_engine_build_t *build)
 bool hw_engine_facts(hw_engine_facts_t *facts)
 {
     *facts = engine.facts;
-    return engine.queue != NULL;
+    return engine.state == RUNNING;
 }

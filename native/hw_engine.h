@@ -3,7 +3,7 @@
  *
  * Zend allows one engine per process. Its globals, and ours, are the unavoidable ones:
  *   hw_sapi_module, hw_module_entry      what PHP keeps pointers to
- *   the slots of hw_board, the pool      written under the rules of their files
+ *   the slots of hw_board, hw_pools      written under the rules of their files
  *   the control block of hw_engine.c     guarded by its lock
  * States: new -> starting -> running -> stopping -> stopped -> starting ..., and failed; in the child of a fork: dead.
  * Includes php.h; never Python.h. */
@@ -12,14 +12,12 @@
 
 #include "hw_config.h"
 #include "hw_opcache.h"
-#include "hw_queue.h"
 
 typedef struct {
     const char *ini_entries;           /* lines that win over every php.ini */
     const hw_env_pair_t *ini_defaults; /* values that every php.ini may override */
     size_t n_ini_defaults;
     unsigned max_threads;
-    size_t max_queue;
     const char *spool_dir;
     int log_level;
     char *const *environment; /* snapshot for getenv(), $_ENV and $_SERVER */
@@ -30,17 +28,19 @@ typedef struct {
  * Fails: a static text that says why; NULL = running. */
 HW_HIDDEN const char *hw_engine_start(const hw_engine_options_t *options);
 
-/* Takes the queue away from submitters; the GIL makes sure that none is inside a push.
- * Thread: any. Locks: GIL required. Owns: passes to hw_engine_stop. Fails: NULL when there is none. */
-HW_HIDDEN hw_queue_t *hw_engine_take_queue(void);
-
 /* Ends modules, SAPI and TSRM on php-main and joins it. Every PHP thread must have freed its storage.
- * Thread: any. Locks: GIL forbidden. Owns: steals queue. Fails: false when not running. */
-HW_HIDDEN bool hw_engine_stop(HW_STEALS(1) hw_queue_t *queue);
+ * Thread: any. Locks: GIL forbidden. Owns: nothing. Fails: false when not running. */
+HW_HIDDEN bool hw_engine_stop(void);
 
 /* Has php-main look at OPcache, or wipe it (then no PHP thread may be inside a request), and waits for the answer.
  * Thread: any, one at a time. Locks: GIL forbidden. Owns: fills status. Fails: false when it could not be done. */
 HW_HIDDEN bool hw_engine_opcache(bool wipe, hw_opcache_status_t *status);
+
+/* Has php-main list OPcache's scripts, or forget some; see hw_opcache_list() and hw_opcache_forget().
+ * Thread: any, one at a time. Locks: GIL forbidden. Owns: caller gets the list, lends what is to be forgotten.
+ * Fails: false when it could not be done. */
+HW_HIDDEN bool hw_engine_opcache_list(char **text, size_t *len);
+HW_HIDDEN bool hw_engine_opcache_forget(const char *text, size_t len);
 
 /* Name of the state. Thread: any. Locks: none. Owns: static text. Fails: never. */
 HW_HIDDEN const char *hw_engine_state(void);
@@ -48,9 +48,6 @@ HW_HIDDEN const char *hw_engine_state(void);
 /* In the child of a fork by Python: the engine is dead, its threads do not exist.
  * Thread: the only one. Locks: none. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_engine_after_fork(void);
-
-/* The queue of the regular pool; NULL unless running. Thread: any. Locks: none. Owns: borrowed. Fails: NULL. */
-HW_HIDDEN HW_BORROWED hw_queue_t *hw_engine_queue(void);
 
 /* What the linked PHP is. Thread: any. Locks: none. Owns: static. Fails: never. */
 typedef struct {
@@ -67,6 +64,7 @@ HW_HIDDEN void hw_engine_build(hw_engine_build_t *build);
  * Thread: any, while running. Locks: none. Owns: borrowed. Fails: false when not running. */
 typedef struct {
     bool opcache;
+    const char *memory_limit; /* as php.ini writes it */
     const char *ini_file;
     const char *ini_scanned;
 } hw_engine_facts_t;

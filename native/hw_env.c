@@ -12,9 +12,11 @@ static HashTable snapshot_table; /* interned keys and values, so that copying it
 static bool table_ready;
 
 /* The layers of the running request. */
-static __thread const hw_env_pair_t *site_layer, *request_layer;
-static __thread size_t n_site_layer, n_request_layer;
-static __thread HashTable *putenv_layer; /* persistent strings; NULL value = unset. NULL table = no putenv() yet */
+static __thread const hw_env_pair_t *site_layer, *request_layer, *worker_layer;
+static __thread size_t n_site_layer, n_request_layer, n_worker_layer;
+static __thread HashTable *putenv_layer;      /* persistent strings; NULL value = unset. NULL table = no putenv() yet */
+static __thread HashTable *baseline;          /* of putenv(), a table of the same kind */
+static __thread bool baseline_taken, touched; /* putenv() was called since the baseline was taken or restored */
 
 void hw_env_startup(char *const *environment)
 {
@@ -65,6 +67,9 @@ static const hw_env_pair_t *find_below(const char *name, size_t name_len)
     if (found == NULL) {
         found = find_pair(site_layer, n_site_layer, name, name_len);
     }
+    if (found == NULL) {
+        found = find_pair(worker_layer, n_worker_layer, name, name_len);
+    }
     return found != NULL ? found : find_pair(snapshot, n_snapshot, name, name_len);
 }
 
@@ -87,15 +92,92 @@ void hw_env_request_begin(const hw_env_pair_t *site_env, size_t n_site, const hw
     n_request_layer = n_request;
 }
 
+static void drop_table(HashTable **table)
+{
+    if (*table != NULL) {
+        zend_hash_destroy(*table);
+        free(*table);
+        *table = NULL;
+    }
+}
+
 void hw_env_request_end(void)
 {
     site_layer = request_layer = NULL;
     n_site_layer = n_request_layer = 0;
-    if (putenv_layer != NULL) {
-        zend_hash_destroy(putenv_layer);
-        free(putenv_layer);
-        putenv_layer = NULL;
+    drop_table(&putenv_layer);
+}
+
+void hw_env_worker_begin(const hw_env_pair_t *env, size_t count)
+{
+    worker_layer = env;
+    n_worker_layer = count;
+}
+
+void hw_env_worker_end(void)
+{
+    worker_layer = NULL;
+    n_worker_layer = 0;
+}
+
+static void drop_persistent(zval *value)
+{
+    if (Z_TYPE_P(value) == IS_STRING) {
+        zend_string_release_ex(Z_STR_P(value), 1);
     }
+}
+
+static HashTable *new_table(void)
+{
+    HashTable *table = malloc(sizeof *table);
+    if (table != NULL) {
+        zend_hash_init(table, 8, NULL, drop_persistent, 1);
+    }
+    return table;
+}
+
+static HashTable *copy_table(HashTable *from)
+{
+    HashTable *table = from != NULL ? new_table() : NULL;
+    zend_string *name;
+    zval *value;
+    if (table == NULL) {
+        return NULL;
+    }
+    ZEND_HASH_FOREACH_STR_KEY_VAL(from, name, value)
+    {
+        zval copy;
+        ZVAL_NULL(&copy);
+        if (Z_TYPE_P(value) == IS_STRING) {
+            ZVAL_STR(&copy, zend_string_init(Z_STRVAL_P(value), Z_STRLEN_P(value), 1));
+        }
+        zend_hash_str_update(table, ZSTR_VAL(name), ZSTR_LEN(name), &copy);
+    }
+    ZEND_HASH_FOREACH_END();
+    return table;
+}
+
+void hw_env_baseline_take(void)
+{
+    drop_table(&baseline);
+    baseline = copy_table(putenv_layer);
+    baseline_taken = true;
+    touched = false;
+}
+
+void hw_env_baseline_restore(void)
+{
+    if (baseline_taken && touched) {
+        drop_table(&putenv_layer);
+        putenv_layer = copy_table(baseline);
+        touched = false;
+    }
+}
+
+void hw_env_baseline_forget(void)
+{
+    drop_table(&baseline);
+    baseline_taken = false;
 }
 
 static void import_pairs(HashTable *target, const hw_env_pair_t *pairs, size_t count)
@@ -125,6 +207,7 @@ void hw_env_all(HashTable *target)
     zend_string *name;
     zval *value;
     hw_env_import(target);
+    import_pairs(target, worker_layer, n_worker_layer);
     hw_env_import_prepared(target);
     if (putenv_layer == NULL) {
         return;
@@ -151,13 +234,16 @@ void hw_env_each_original(void (*visit)(const char *name, const char *value, voi
 
 bool hw_env_differs(void)
 {
-    return n_site_layer > 0 || n_request_layer > 0 || putenv_layer != NULL;
+    return n_site_layer > 0 || n_request_layer > 0 || n_worker_layer > 0 || putenv_layer != NULL;
 }
 
 void hw_env_each_difference(void (*visit)(const char *name, const char *value, void *data), void *data)
 {
     zend_string *name;
     zval *value;
+    for (size_t i = 0; i < n_worker_layer; i++) {
+        visit(worker_layer[i].name, worker_layer[i].value, data);
+    }
     for (size_t i = 0; i < n_site_layer; i++) {
         visit(site_layer[i].name, site_layer[i].value, data);
     }
@@ -199,13 +285,6 @@ static ZEND_NAMED_FUNCTION(env_getenv)
     RETURN_STRING(value);
 }
 
-static void drop_persistent(zval *value)
-{
-    if (Z_TYPE_P(value) == IS_STRING) {
-        zend_string_release_ex(Z_STR_P(value), 1);
-    }
-}
-
 static ZEND_NAMED_FUNCTION(env_putenv)
 {
     char *setting;
@@ -220,12 +299,12 @@ static ZEND_NAMED_FUNCTION(env_putenv)
     }
     setting_len = strlen(setting);
     if (putenv_layer == NULL) {
-        putenv_layer = malloc(sizeof *putenv_layer);
+        putenv_layer = new_table();
         if (putenv_layer == NULL) {
             RETURN_FALSE;
         }
-        zend_hash_init(putenv_layer, 8, NULL, drop_persistent, 1);
     }
+    touched = true;
     const char *equals = memchr(setting, '=', setting_len);
     size_t name_len = equals != NULL ? (size_t)(equals - setting) : setting_len;
     if (equals != NULL) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The environment that scripts see, in layers: putenv() of this request, request, site, process at start.
+/* The environment that scripts see, in layers: putenv() of this request, request, site, worker, process at start.
  *
  * The process environment is never written: setenv() is not thread-safe, and one request's variables are none of
  * another's business. The layers are looked up one after the other each time, so a first putenv() hides nothing.
@@ -24,7 +24,18 @@ HW_HIDDEN void hw_env_mshutdown(void);
 HW_HIDDEN void hw_env_request_begin(const hw_env_pair_t *site_env, size_t n_site, const hw_env_pair_t *request_env,
                                     size_t n_request);
 
-/* Drops all layers above the snapshot. Thread: php. Locks: none. Owns: nothing. Fails: never. */
+/* A worker's own variables, below the layers of its requests, for one run of its script: getenv() finds them, while a
+ * request's $_SERVER does not hold them. Thread: php. Locks: none. Owns: borrows until the end. Fails: never. */
+HW_HIDDEN void hw_env_worker_begin(const hw_env_pair_t *env, size_t count);
+HW_HIDDEN void hw_env_worker_end(void);
+
+/* What putenv() has set so far is kept, gone back to, forgotten; see hw_baseline.
+ * Thread: php. Locks: none. Owns: a copy. Fails: never. */
+HW_HIDDEN void hw_env_baseline_take(void);
+HW_HIDDEN void hw_env_baseline_restore(void);
+HW_HIDDEN void hw_env_baseline_forget(void);
+
+/* Drops all layers above the worker's. Thread: php. Locks: none. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_env_request_end(void);
 
 /* One variable. Thread: any. Locks: none. Owns: borrowed until the request ends. Fails: NULL when unset. */

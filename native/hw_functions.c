@@ -23,6 +23,7 @@
 #include "hw_thread.h"
 #include "hw_timer.h"
 #include "hw_vars.h"
+#include "hw_worker.h"
 
 /* frankenphp_handle_request(callable $callback): bool */
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_handle_request, 0, 1, _IS_BOOL, 0)
@@ -36,7 +37,7 @@ PHP_FUNCTION(frankenphp_handle_request)
     ZEND_PARSE_PARAMETERS_START(1, 1)
     Z_PARAM_FUNC(info, cache)
     ZEND_PARSE_PARAMETERS_END();
-    zend_throw_exception(spl_ce_RuntimeException, "frankenphp_handle_request() called while not in worker mode", 0);
+    hw_worker_handle(&info, &cache, return_value);
 }
 
 /* headers_send(int $status = 200): int */
@@ -59,7 +60,7 @@ PHP_FUNCTION(headers_send)
     }
     SG(sapi_headers).http_response_code = (int)status;
     int result = sapi_send_headers();
-    if (result == SUCCESS && !hw_self->finished && !hw_fork_is_child()) {
+    if (result == SUCCESS && !hw_self->finished && !hw_thread_is_outside(hw_self) && !hw_fork_is_child()) {
         hw_thread_hand_off(hw_self); /* the head leaves now, not with the first output */
     }
     RETURN_LONG(result);
@@ -76,6 +77,9 @@ PHP_FUNCTION(frankenphp_finish_request)
         RETURN_FALSE;
     }
     php_output_end_all();
+    if (hw_thread_is_outside(hw_self)) {
+        RETURN_TRUE; /* a worker that boots answers nobody */
+    }
     if (!SG(headers_sent)) {
         sapi_send_headers();
         SG(headers_sent) = 1;

@@ -38,6 +38,11 @@ static const char *base_ctype = "C"; /* name of its LC_CTYPE; written in MINIT *
 static __thread locale_t own;        /* set by a script of the running request; 0 = the base is in force */
 static __thread char names[N_CATEGORIES][NAME_SIZE]; /* what `own` is called, by category */
 
+/* What boot has set in a worker; 0 = the base. */
+static __thread locale_t kept;
+static __thread char kept_names[N_CATEGORIES][NAME_SIZE];
+static __thread bool changed_since; /* setlocale() has worked since it was taken or restored */
+
 static const char *current_name(int index)
 {
     if (own == (locale_t)0) {
@@ -150,6 +155,7 @@ static bool apply(zend_long category, const char *wanted)
     }
     own = changed;
     memcpy(names, changed_names, sizeof names);
+    changed_since = true;
     return true;
 }
 
@@ -242,6 +248,37 @@ void hw_locale_thread_begin(void)
 {
     if (base != (locale_t)0) {
         uselocale(base);
+    }
+}
+
+void hw_locale_baseline_take(void)
+{
+    kept = own != (locale_t)0 ? duplocale(own) : (locale_t)0;
+    memcpy(kept_names, names, sizeof kept_names);
+    changed_since = false;
+}
+
+void hw_locale_baseline_restore(void)
+{
+    if (!changed_since) {
+        return;
+    }
+    locale_t wanted = kept != (locale_t)0 ? duplocale(kept) : (locale_t)0;
+    uselocale(wanted != (locale_t)0 ? wanted : base);
+    if (own != (locale_t)0) {
+        freelocale(own);
+    }
+    own = wanted;
+    memcpy(names, kept_names, sizeof names);
+    changed_since = false;
+    note_ctype();
+}
+
+void hw_locale_baseline_forget(void)
+{
+    if (kept != (locale_t)0) {
+        freelocale(kept);
+        kept = (locale_t)0;
     }
 }
 

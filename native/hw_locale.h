@@ -16,6 +16,12 @@ HW_HIDDEN void hw_locale_thread_begin(void);
 /* Goes back to it. Thread: php, in RSHUTDOWN. Locks: none. Owns: frees the request's locale. Fails: never. */
 HW_HIDDEN void hw_locale_request_end(void);
 
+/* The locale that a worker's boot has set is kept, gone back to, forgotten; see hw_baseline.
+ * Thread: php. Locks: none. Owns: a copy. Fails: never. */
+HW_HIDDEN void hw_locale_baseline_take(void);
+HW_HIDDEN void hw_locale_baseline_restore(void);
+HW_HIDDEN void hw_locale_baseline_forget(void);
+
 /* Takes it away. Thread: php, at its end. Locks: none. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_locale_thread_end(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The module howdah._native: functions over the engine, the slots, the log. State is per module object. */
+/* The module howdah._native: functions over the engine, OPcache, the log. State is per module object. */
 #include "hw_types.h"
 
 #include <stdlib.h>
@@ -8,15 +8,14 @@
 
 #include "hw_board.h"
 #include "hw_body.h"
+#include "hw_control.h"
 #include "hw_engine.h"
 #include "hw_kill.h"
 #include "hw_log.h"
+#include "hw_pools.h"
 #include "hw_port.h"
-#include "hw_queue.h"
 #include "hw_spool.h"
-#include "hw_syscall.h"
 #include "hw_thread.h"
-#include "hw_trace.h"
 
 extern char **environ;
 
@@ -68,7 +67,6 @@ static PyObject *start(PyObject *module, PyObject *args)
     }
     hw_engine_options_t options = {.ini_entries = ini_entries,
                                    .max_threads = max_threads,
-                                   .max_queue = (size_t)max_queue,
                                    .spool_dir = spool_dir,
                                    .log_level = log_level,
                                    .environment = environ};
@@ -85,16 +83,18 @@ static PyObject *start(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, failure);
         return NULL;
     }
-    Py_RETURN_NONE;
+    return hw_pools_open((size_t)max_queue, hw_board_size()) == HW_POOL_REGULAR ? Py_NewRef(Py_None) : PyErr_NoMemory();
 }
 
 static PyObject *stop(PyObject *module, PyObject *unused)
 {
     (void)module;
     (void)unused;
-    hw_queue_t *queue = hw_engine_take_queue();
     bool stopped;
-    Py_BEGIN_ALLOW_THREADS stopped = hw_engine_stop(queue);
+    for (unsigned pool = 0; pool < hw_pools_end(); pool++) {
+        hw_pools_free(pool); /* the GIL makes sure that nobody is inside a push */
+    }
+    Py_BEGIN_ALLOW_THREADS stopped = hw_engine_stop();
     Py_END_ALLOW_THREADS return PyBool_FromLong(stopped);
 }
 
@@ -114,8 +114,8 @@ static PyObject *facts(PyObject *module, PyObject *unused)
         PyErr_SetString(PyExc_RuntimeError, "PHP is not running");
         return NULL;
     }
-    return Py_BuildValue("{s:O,s:z,s:z}", "opcache", found.opcache ? Py_True : Py_False, "ini_file", found.ini_file,
-                         "ini_scanned", found.ini_scanned);
+    return Py_BuildValue("{s:O,s:z,s:z,s:z}", "opcache", found.opcache ? Py_True : Py_False, "memory_limit",
+                         found.memory_limit, "ini_file", found.ini_file, "ini_scanned", found.ini_scanned);
 }
 
 static PyObject *after_fork(PyObject *module, PyObject *unused)
@@ -126,186 +126,7 @@ static PyObject *after_fork(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* -- threads and slots -- */
-
-static hw_slot_t *slot_argument(PyObject *object, unsigned *index)
-{
-    unsigned long number = PyLong_AsUnsignedLong(object);
-    if (number == (unsigned long)-1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    hw_slot_t *slot = number < HW_BOARD_MAX_SLOTS ? hw_board_slot((unsigned)number) : NULL;
-    if (slot == NULL) {
-        PyErr_Format(PyExc_IndexError, "there is no slot %lu", number);
-        return NULL;
-    }
-    *index = (unsigned)number;
-    return slot;
-}
-
-static PyObject *thread_boot(PyObject *module, PyObject *argument)
-{
-    unsigned index;
-    int result;
-    (void)module;
-    if (slot_argument(argument, &index) == NULL) {
-        return NULL;
-    }
-    Py_BEGIN_ALLOW_THREADS result = hw_thread_boot(index);
-    Py_END_ALLOW_THREADS if (result != 0)
-    {
-        PyErr_Format(PyExc_RuntimeError, "slot %u cannot boot from its state", index);
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *thread_run(PyObject *module, PyObject *argument)
-{
-    unsigned index;
-    int event;
-    (void)module;
-    if (slot_argument(argument, &index) == NULL) {
-        return NULL;
-    }
-    hw_queue_t *queue = hw_engine_queue();
-    if (queue == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "PHP is not running");
-        return NULL;
-    }
-    Py_BEGIN_ALLOW_THREADS event = hw_thread_run(index, queue);
-    Py_END_ALLOW_THREADS return PyLong_FromLong(event);
-}
-
-static PyObject *thread_free(PyObject *module, PyObject *argument)
-{
-    unsigned index;
-    (void)module;
-    if (slot_argument(argument, &index) == NULL) {
-        return NULL;
-    }
-    Py_BEGIN_ALLOW_THREADS hw_thread_free(index);
-    Py_END_ALLOW_THREADS Py_RETURN_NONE;
-}
-
-static PyObject *thread_kill(PyObject *module, PyObject *args)
-{
-    unsigned index;
-    unsigned long long id;
-    hw_kill_t kill = {.stage = HW_KILL_BY_SIGNAL, .status = 503};
-    int stage = kill.stage;
-    bool runs;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "IKs|ii:thread_kill", &index, &id, &kill.reason, &kill.status, &stage)) {
-        return NULL;
-    }
-    kill.stage = (hw_kill_stage_t)stage;
-    Py_BEGIN_ALLOW_THREADS runs = hw_kill_request(index, id, &kill);
-    Py_END_ALLOW_THREADS return PyBool_FromLong(runs);
-}
-
-static PyObject *thread_kills(PyObject *module, PyObject *args)
-{
-    unsigned index;
-    unsigned long long id;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "IK:thread_kills", &index, &id)) {
-        return NULL;
-    }
-    return PyLong_FromLong(hw_kill_count(index, id));
-}
-
-static PyObject *trace(PyObject *module, PyObject *args)
-{
-    unsigned index;
-    unsigned long long id;
-    double timeout_s;
-    char text[HW_TRACE_BYTES];
-    size_t len;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "IKd:trace", &index, &id, &timeout_s)) {
-        return NULL;
-    }
-    Py_BEGIN_ALLOW_THREADS len = hw_trace_read(index, id, (int64_t)(timeout_s * 1e9), text);
-    Py_END_ALLOW_THREADS if (len == 0)
-    {
-        Py_RETURN_NONE;
-    }
-    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)len, "replace");
-}
-
-static PyObject *syscall_readable(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    return PyBool_FromLong(hw_syscall_readable());
-}
-
-static PyObject *slot_state(PyObject *module, PyObject *argument)
-{
-    unsigned index;
-    (void)module;
-    hw_slot_t *slot = slot_argument(argument, &index);
-    return slot == NULL ? NULL : PyUnicode_FromString(hw_state_names[atomic_load(&slot->state)]);
-}
-
-static PyObject *slot_change(PyObject *module, PyObject *args)
-{
-    unsigned index;
-    const char *expected, *to;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "Iss:slot_change", &index, &expected, &to)) {
-        return NULL;
-    }
-    int from_state = hw_board_state_of(expected), to_state = hw_board_state_of(to);
-    if (from_state < 0 || to_state < 0) {
-        PyErr_SetString(PyExc_ValueError, "no such state");
-        return NULL;
-    }
-    return PyBool_FromLong(hw_board_change(index, (hw_state_t)from_state, (hw_state_t)to_state));
-}
-
-static PyObject *slot_limit(PyObject *module, PyObject *args)
-{
-    unsigned index;
-    unsigned long long limit;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "IK:slot_limit", &index, &limit)) {
-        return NULL;
-    }
-    hw_slot_t *slot = hw_board_slot(index);
-    if (slot == NULL) {
-        PyErr_Format(PyExc_IndexError, "there is no slot %u", index);
-        return NULL;
-    }
-    atomic_store(&slot->life_limit, limit);
-    Py_RETURN_NONE;
-}
-
-static PyObject *slot_info(PyObject *module, PyObject *argument)
-{
-    unsigned index;
-    char current[128];
-    (void)module;
-    hw_slot_t *slot = slot_argument(argument, &index);
-    if (slot == NULL) {
-        return NULL;
-    }
-    uint64_t id = atomic_load(&slot->request_id);
-    memcpy(current, slot->current, sizeof current);
-    current[sizeof current - 1] = '\0';
-    double since_s = (double)(hw_port_now_ns() - atomic_load(&slot->since_ns)) / 1e9;
-    PyObject *text =
-        PyUnicode_DecodeUTF8(id != 0 ? current : "", (Py_ssize_t)strlen(id != 0 ? current : ""), "replace");
-    return Py_BuildValue("{s:s,s:i,s:K,s:d,s:K,s:K,s:K,s:K,s:N}", "state", hw_state_names[atomic_load(&slot->state)],
-                         "thread_id", atomic_load(&slot->thread_id), "request_id", (unsigned long long)id, "since_s",
-                         since_s, "requests", (unsigned long long)atomic_load(&slot->requests), "life_requests",
-                         (unsigned long long)atomic_load(&slot->life_requests), "memory_bytes",
-                         (unsigned long long)atomic_load(&slot->memory_bytes), "lives",
-                         (unsigned long long)atomic_load(&slot->lives), "current", text);
-}
-
-/* -- queue -- */
+/* -- files, OPcache, counters -- */
 
 /* os.stat() releases the GIL, and each release is a chance for another thread to keep it for a while, which costs more
  * than the system call. The caller is an event loop that could do nothing meanwhile anyway. */
@@ -328,48 +149,6 @@ static PyObject *unchanged(PyObject *module, PyObject *const *args, Py_ssize_t n
                            (long long)now.st_ctim.tv_sec * 1000000000 + now.st_ctim.tv_nsec == changed_ns);
 }
 
-static PyObject *queue_close(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    hw_queue_t *queue = hw_engine_queue();
-    if (queue != NULL) {
-        hw_queue_close(queue);
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *queue_flush(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    hw_queue_t *queue = hw_engine_queue();
-    if (queue != NULL) {
-        hw_queue_flush(queue);
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *queue_pause(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    if (hw_engine_queue() != NULL) {
-        hw_queue_pause(hw_engine_queue());
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *queue_resume(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    if (hw_engine_queue() != NULL) {
-        hw_queue_resume(hw_engine_queue());
-    }
-    Py_RETURN_NONE;
-}
-
 static PyObject *opcache(PyObject *module, PyObject *wipe)
 {
     hw_opcache_status_t status = {0};
@@ -389,6 +168,43 @@ static PyObject *opcache(PyObject *module, PyObject *wipe)
         (unsigned long long)status.hits, "misses", (unsigned long long)status.misses);
 }
 
+static PyObject *opcache_scripts(PyObject *module, PyObject *unused)
+{
+    char *text;
+    size_t len;
+    bool succeeded;
+    (void)module;
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS succeeded = hw_engine_opcache_list(&text, &len);
+    Py_END_ALLOW_THREADS if (!succeeded)
+    {
+        Py_RETURN_NONE;
+    }
+    PyObject *paths = PyList_New(0);
+    for (const char *path = text; paths != NULL && path < text + len; path += strlen(path) + 1) {
+        PyObject *item = PyBytes_FromString(path);
+        if (item == NULL || PyList_Append(paths, item) < 0) {
+            Py_CLEAR(paths);
+        }
+        Py_XDECREF(item);
+    }
+    free(text);
+    return paths;
+}
+
+static PyObject *opcache_forget(PyObject *module, PyObject *joined)
+{
+    char *text;
+    Py_ssize_t len;
+    bool succeeded;
+    (void)module;
+    if (PyBytes_AsStringAndSize(joined, &text, &len) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS succeeded = hw_engine_opcache_forget(text, (size_t)len);
+    Py_END_ALLOW_THREADS return PyBool_FromLong(succeeded);
+}
+
 static PyObject *opcache_pending(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -396,41 +212,20 @@ static PyObject *opcache_pending(PyObject *module, PyObject *unused)
     return PyBool_FromLong(hw_opcache_is_pending());
 }
 
-static PyObject *queue_evict(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    hw_queue_t *queue = hw_engine_queue();
-    hw_request_t *request;
-    long count = 0;
-    while (queue != NULL && (request = hw_queue_evict(queue)) != NULL) {
-        hw_request_finish(request, HW_OUTCOME_REJECTED, NULL, 0);
-        hw_request_release(request);
-        count++;
-    }
-    return PyLong_FromLong(count);
-}
-
 static PyObject *statistics(PyObject *module, PyObject *unused)
 {
-    hw_queue_stats_t queue = {0};
     hw_spool_stats_t spool = {0};
     uint64_t requests = 0;
     (void)module;
     (void)unused;
-    if (hw_engine_queue() != NULL) {
-        hw_queue_stats(hw_engine_queue(), &queue);
-    }
     hw_spool_stats(&spool);
     for (unsigned i = 0; i < hw_board_size(); i++) {
         requests += atomic_load(&hw_board_slot(i)->requests);
     }
-    return Py_BuildValue("{s:n,s:n,s:I,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "queue_waiting", (Py_ssize_t)queue.waiting,
-                         "queue_peak", (Py_ssize_t)queue.waiting_peak, "idle_threads", queue.idle, "pushed",
-                         (unsigned long long)queue.pushed, "refused", (unsigned long long)queue.refused, "executed",
-                         (unsigned long long)requests, "spool_memory_bytes", (unsigned long long)spool.memory_bytes,
-                         "spool_file_bytes", (unsigned long long)spool.file_bytes, "spool_files",
-                         (unsigned long long)spool.files_open, "spool_errors", (unsigned long long)spool.errors);
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K}", "executed", (unsigned long long)requests, "spool_memory_bytes",
+                         (unsigned long long)spool.memory_bytes, "spool_file_bytes",
+                         (unsigned long long)spool.file_bytes, "spool_files", (unsigned long long)spool.files_open,
+                         "spool_errors", (unsigned long long)spool.errors);
 }
 
 /* -- log -- */
@@ -492,24 +287,10 @@ static PyMethodDef module_methods[] = {
     {"state", state_name, METH_NOARGS, NULL},
     {"facts", facts, METH_NOARGS, NULL},
     {"after_fork", after_fork, METH_NOARGS, NULL},
-    {"thread_boot", thread_boot, METH_O, NULL},
-    {"thread_run", thread_run, METH_O, NULL},
-    {"thread_free", thread_free, METH_O, NULL},
-    {"thread_kill", thread_kill, METH_VARARGS, NULL},
-    {"thread_kills", thread_kills, METH_VARARGS, NULL},
-    {"trace", trace, METH_VARARGS, NULL},
-    {"syscall_readable", syscall_readable, METH_NOARGS, NULL},
-    {"slot_state", slot_state, METH_O, NULL},
-    {"slot_change", slot_change, METH_VARARGS, NULL},
-    {"slot_limit", slot_limit, METH_VARARGS, NULL},
-    {"slot_info", slot_info, METH_O, NULL},
-    {"queue_close", queue_close, METH_NOARGS, NULL},
-    {"queue_flush", queue_flush, METH_NOARGS, NULL},
-    {"queue_pause", queue_pause, METH_NOARGS, NULL},
-    {"queue_resume", queue_resume, METH_NOARGS, NULL},
     {"opcache", opcache, METH_O, NULL},
     {"opcache_pending", opcache_pending, METH_NOARGS, NULL},
-    {"queue_evict", queue_evict, METH_NOARGS, NULL},
+    {"opcache_scripts", opcache_scripts, METH_NOARGS, NULL},
+    {"opcache_forget", opcache_forget, METH_O, NULL},
     {"unchanged", (PyCFunction)(void (*)(void))unchanged, METH_FASTCALL, NULL},
     {"statistics", statistics, METH_NOARGS, NULL},
     {"log_take", log_take, METH_O, NULL},
@@ -534,7 +315,10 @@ static int module_exec(PyObject *module)
         {"EVENT_STOPPED", HW_EVENT_STOPPED},
         {"EVENT_RECYCLE", HW_EVENT_RECYCLE},
         {"EVENT_UNHEALTHY", HW_EVENT_UNHEALTHY},
+        {"EVENT_LEFT", HW_EVENT_LEFT},
         {"EVENT_KILLED", HW_EVENT_KILLED},
+        {"EVENT_MEMORY", HW_EVENT_MEMORY},
+        {"EVENT_ENDED", HW_EVENT_ENDED},
         {"KILL_BY_FLAG", HW_KILL_BY_FLAG},
         {"KILL_BY_SIGNAL", HW_KILL_BY_SIGNAL},
         {"KILL_BY_CUTOFF", HW_KILL_BY_CUTOFF},
@@ -547,6 +331,9 @@ static int module_exec(PyObject *module)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) {
             return -1;
         }
+    }
+    if (hw_control_add(module) < 0) {
+        return -1;
     }
     return hw_types_add(module, PyModule_GetState(module));
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -125,22 +126,30 @@ static bool truth(zval *array, const char *name)
     return value != NULL && zend_is_true(value);
 }
 
-/* opcache_get_status(false) */
-static bool ask(hw_opcache_status_t *status)
+/* Calls one of OPcache's functions; the answer is the caller's. */
+static bool call(const char *name, uint32_t count, zval *arguments, zval *answer)
 {
-    zval function, argument, answer;
-    ZVAL_STRING(&function, "opcache_get_status");
-    ZVAL_FALSE(&argument);
-    ZVAL_UNDEF(&answer);
+    zval function;
+    ZVAL_STRING(&function, name);
+    ZVAL_UNDEF(answer);
     /* opcache.restrict_api allows only scripts under a path; we are none of them, and no stranger either. */
     char *script = SG(request_info).path_translated;
     char *allowed = INI_STR("opcache.restrict_api");
     if (allowed != NULL && *allowed != '\0') {
         SG(request_info).path_translated = allowed;
     }
-    bool called = call_user_function(NULL, NULL, &function, &answer, 1, &argument) == SUCCESS;
+    bool called = call_user_function(NULL, NULL, &function, answer, count, arguments) == SUCCESS;
     SG(request_info).path_translated = script;
-    called = called && Z_TYPE(answer) == IS_ARRAY;
+    zval_ptr_dtor(&function);
+    return called;
+}
+
+/* opcache_get_status(false) */
+static bool ask(hw_opcache_status_t *status)
+{
+    zval argument, answer;
+    ZVAL_FALSE(&argument);
+    bool called = call("opcache_get_status", 1, &argument, &answer) && Z_TYPE(answer) == IS_ARRAY;
     if (called) {
         zval *memory = member(&answer, "memory_usage");
         zval *counts = member(&answer, "opcache_statistics");
@@ -156,7 +165,6 @@ static bool ask(hw_opcache_status_t *status)
         status->misses = number(counts, "misses");
     }
     zval_ptr_dtor(&answer);
-    zval_ptr_dtor(&function);
     return called;
 }
 
@@ -192,6 +200,78 @@ bool hw_opcache_inspect(hw_opcache_status_t *status)
         php_request_shutdown(NULL);
     }
     return answered;
+}
+
+static void collect(zval *scripts, char **text, size_t *len)
+{
+    zend_string *path;
+    size_t size = 0;
+    ZEND_HASH_FOREACH_STR_KEY(Z_ARRVAL_P(scripts), path)
+    {
+        size += path != NULL ? ZSTR_LEN(path) + 1 : 0;
+    }
+    ZEND_HASH_FOREACH_END();
+    *text = malloc(size + 1);
+    *len = 0;
+    ZEND_HASH_FOREACH_STR_KEY(Z_ARRVAL_P(scripts), path)
+    {
+        if (*text != NULL && path != NULL) {
+            memcpy(*text + *len, ZSTR_VAL(path), ZSTR_LEN(path) + 1);
+            *len += ZSTR_LEN(path) + 1;
+        }
+    }
+    ZEND_HASH_FOREACH_END();
+}
+
+bool hw_opcache_list(char **text, size_t *len)
+{
+    volatile bool answered = false;
+    *text = NULL;
+    *len = 0;
+    SG(server_context) = NULL;
+    hw_timer_reveal();
+    if (php_request_startup() == SUCCESS) {
+        zend_first_try
+        {
+            zval argument, answer;
+            ZVAL_TRUE(&argument);
+            if (call("opcache_get_status", 1, &argument, &answer) && Z_TYPE(answer) == IS_ARRAY) {
+                zval *scripts = member(&answer, "scripts");
+                if (scripts != NULL && Z_TYPE_P(scripts) == IS_ARRAY) {
+                    collect(scripts, text, len);
+                }
+                answered = true;
+            }
+            zval_ptr_dtor(&answer);
+        }
+        zend_end_try();
+        php_request_shutdown(NULL);
+    }
+    return answered;
+}
+
+bool hw_opcache_forget(const char *text, size_t len)
+{
+    volatile bool done = false;
+    SG(server_context) = NULL;
+    hw_timer_reveal();
+    if (php_request_startup() == SUCCESS) {
+        zend_first_try
+        {
+            for (const char *path = text; path < text + len; path += strlen(path) + 1) {
+                zval arguments[2], answer;
+                ZVAL_STRING(&arguments[0], path);
+                ZVAL_TRUE(&arguments[1]); /* whatever its timestamp says */
+                call("opcache_invalidate", 2, arguments, &answer);
+                zval_ptr_dtor(&answer);
+                zval_ptr_dtor(&arguments[0]);
+            }
+            done = true;
+        }
+        zend_end_try();
+        php_request_shutdown(NULL);
+    }
+    return done;
 }
 
 bool hw_opcache_wipe(hw_opcache_status_t *status)

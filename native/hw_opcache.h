@@ -49,6 +49,14 @@ HW_HIDDEN bool hw_opcache_is_pending(void);
 /* Looks at OPcache in a request of its own. Thread: main. Locks: none. Owns: fills status. Fails: false. */
 HW_HIDDEN bool hw_opcache_inspect(hw_opcache_status_t *status);
 
+/* Paths of all cached scripts, each ended by NUL, one after the other.
+ * Thread: main. Locks: none. Owns: caller gets text (malloc). Fails: false. */
+HW_HIDDEN bool hw_opcache_list(char **text, size_t *len);
+
+/* Has OPcache forget scripts, whatever their timestamps say; `text` as hw_opcache_list() gives it. Nothing is freed, so
+ * threads that run them go on. Thread: main. Locks: none. Owns: borrows text. Fails: false. */
+HW_HIDDEN bool hw_opcache_forget(const char *text, size_t len);
+
 /* Wipes, then looks. No PHP thread may be inside a request. Thread: main. Locks: none. Fails: false. */
 HW_HIDDEN bool hw_opcache_wipe(hw_opcache_status_t *status);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hw_port.h"
 
@@ -11,6 +12,7 @@ typedef struct {
     sem_t wake;          /* posted once per entry on the idle stack */
     hw_request_t *given; /* queue lock until the post, the consumer after it */
     bool awake;          /* runs a request; queue lock */
+    bool leave;          /* its next pop gives nothing; queue lock */
 } consumer_t;
 
 struct hw_queue {
@@ -154,11 +156,12 @@ void hw_queue_flush(hw_queue_t *queue)
     }
 }
 
-hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer)
+hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer, hw_pop_t *why)
 {
     consumer_t *self = &queue->consumers[consumer];
+    *why = HW_POP_REQUEST;
     pthread_mutex_lock(&queue->lock);
-    hw_request_t *request = queue->paused ? NULL : queue->first;
+    hw_request_t *request = queue->paused || self->leave ? NULL : queue->first;
     if (request != NULL) {
         unlink_waiting(queue, request);
         atomic_store_explicit(&request->state, HW_REQUEST_RUNNING, memory_order_relaxed);
@@ -173,7 +176,9 @@ hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer)
         self->awake = false;
         queue->n_awake--;
     }
-    if (queue->closed) {
+    if (self->leave || queue->closed) {
+        *why = self->leave ? HW_POP_LEAVE : HW_POP_CLOSED;
+        self->leave = false;
         pthread_mutex_unlock(&queue->lock);
         return NULL;
     }
@@ -183,7 +188,41 @@ hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer)
     while (sem_wait(&self->wake) != 0 && errno == EINTR) {
         /* a signal for PHP's timer or an old kill: not for us */
     }
+    if (self->given == NULL) {
+        pthread_mutex_lock(&queue->lock);
+        *why = self->leave ? HW_POP_LEAVE : HW_POP_CLOSED;
+        self->leave = false;
+        pthread_mutex_unlock(&queue->lock);
+    }
     return self->given;
+}
+
+void hw_queue_leave(hw_queue_t *queue, unsigned consumer)
+{
+    consumer_t *woken = NULL;
+    pthread_mutex_lock(&queue->lock);
+    queue->consumers[consumer].leave = true;
+    for (unsigned i = 0; i < queue->n_idle; i++) {
+        if (queue->idle[i] == consumer) {
+            memmove(&queue->idle[i], &queue->idle[i + 1], (queue->n_idle - i - 1) * sizeof *queue->idle);
+            queue->n_idle--;
+            woken = &queue->consumers[consumer];
+            woken->given = NULL;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (woken != NULL) {
+        sem_post(&woken->wake);
+    }
+    hw_queue_flush(queue); /* a request may have waited, lazily, for the thread that leaves */
+}
+
+void hw_queue_stay(hw_queue_t *queue, unsigned consumer)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->consumers[consumer].leave = false;
+    pthread_mutex_unlock(&queue->lock);
 }
 
 bool hw_queue_cancel(hw_queue_t *queue, hw_request_t *request)
@@ -250,5 +289,6 @@ void hw_queue_stats(hw_queue_t *queue, hw_queue_stats_t *stats)
     stats->idle = queue->n_idle;
     stats->pushed = queue->pushed;
     stats->refused = queue->refused;
+    stats->oldest_ns = queue->first != NULL ? queue->first->created_ns : 0;
     pthread_mutex_unlock(&queue->lock);
 }

@@ -36,10 +36,21 @@ HW_HIDDEN hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool
  * Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_queue_flush(hw_queue_t *queue);
 
-/* The next request; blocks until there is one or the queue is closed.
+/* Why hw_queue_pop() returned. */
+typedef enum { HW_POP_REQUEST, HW_POP_CLOSED, HW_POP_LEAVE } hw_pop_t;
+
+/* The next request; blocks until there is one, the queue is closed or the consumer is told to leave.
  * Thread: php, number `consumer`. Locks: takes the queue's. Owns: the queue's reference passes to the caller.
- * Fails: NULL once the queue is closed and empty. */
-HW_HIDDEN hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer);
+ * Fails: NULL once the queue is closed and empty, or after hw_queue_leave(). */
+HW_HIDDEN hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer, hw_pop_t *why);
+
+/* Tells one consumer to leave: its next pop, or the one in which it sleeps, gives NULL, once. A request that it has
+ * been given already is not taken away. When requests wait, another idle consumer is woken in its place.
+ * Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_queue_leave(hw_queue_t *queue, unsigned consumer);
+
+/* Takes such an order back that was not followed yet. Thread: any. Locks: takes the queue's. Fails: never. */
+HW_HIDDEN void hw_queue_stay(hw_queue_t *queue, unsigned consumer);
 
 /* Takes a waiting request out again.
  * Thread: any. Locks: takes the queue's. Owns: releases the queue's reference. Fails: false when a thread has it. */
@@ -64,6 +75,7 @@ typedef struct {
     unsigned idle;
     uint64_t pushed;
     uint64_t refused;
+    int64_t oldest_ns; /* when the request that has waited longest was made, 0 = nothing waits */
 } hw_queue_stats_t;
 
 /* Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */

@@ -60,6 +60,7 @@ typedef struct hw_request {
     _Atomic int outcome;        /* hw_outcome_t; written once, with response_done */
     _Atomic int slot;           /* of the thread that runs it, -1 = not yet; PHP thread */
     uint64_t id;
+    unsigned pool; /* in whose queue it was put; written by the submitter under the GIL */
 
     /* -- written by the builder, constant afterwards */
     hw_channel_t *channel;

@@ -51,6 +51,17 @@ static bool reserve_output(hw_thread_t *self, size_t more)
     return true;
 }
 
+/* What a worker's script says outside requests. */
+static void log_output(hw_thread_t *self, const char *data, size_t len)
+{
+    while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r')) {
+        len--;
+    }
+    if (len > 0) {
+        hw_log_put(HW_LOG_INFO, self->request->id, (hw_str_t){data, len}, (hw_str_t){NULL, 0});
+    }
+}
+
 static size_t ub_write(const char *data, size_t len)
 {
     hw_thread_t *self = hw_self;
@@ -58,6 +69,10 @@ static size_t ub_write(const char *data, size_t len)
         return len;
     }
     if (self->finished) {
+        return len;
+    }
+    if (HW_UNLIKELY(hw_thread_is_outside(self))) {
+        log_output(self, data, len);
         return len;
     }
     check_aborted(self);
@@ -81,7 +96,7 @@ static void flush(void *server_context)
 {
     hw_thread_t *self = hw_self;
     (void)server_context;
-    if (self == NULL || self->request == NULL || self->finished || hw_fork_is_child()) {
+    if (self == NULL || self->request == NULL || self->finished || hw_thread_is_outside(self) || hw_fork_is_child()) {
         return;
     }
     if (!SG(headers_sent)) {
@@ -195,7 +210,7 @@ static hw_head_t *collect_head(hw_thread_t *self, int status, bool with_content_
 static int send_headers(sapi_headers_struct *headers)
 {
     hw_thread_t *self = hw_self;
-    if (self == NULL || self->request == NULL || hw_fork_is_child()) {
+    if (self == NULL || self->request == NULL || hw_thread_is_outside(self) || hw_fork_is_child()) {
         return SAPI_HEADER_SENT_SUCCESSFULLY;
     }
     if (self->finished) {
@@ -222,7 +237,7 @@ static int send_headers(sapi_headers_struct *headers)
 bool hw_sapi_send_interim(int status)
 {
     hw_thread_t *self = hw_self;
-    if (self->finished || SG(headers_sent) || hw_fork_is_child()) {
+    if (self->finished || SG(headers_sent) || hw_thread_is_outside(self) || hw_fork_is_child()) {
         return false;
     }
     hw_head_t *head = collect_head(self, status, false);
@@ -236,7 +251,7 @@ bool hw_sapi_send_interim(int status)
 void hw_sapi_fail_response(hw_thread_t *self)
 {
     static const char text[] = "content-type\0text/plain; charset=utf-8";
-    if (self->request->head_set) {
+    if (self->request->head_set || hw_thread_is_outside(self)) {
         return;
     }
     hw_head_t *head = hw_head_new(500, sizeof text);

@@ -24,6 +24,9 @@
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
 
+static _Atomic uint64_t code_epoch; /* any thread; counts the times at which code may have changed */
+static __thread uint64_t seen_code; /* the value at which this thread cleaned its realpath cache */
+
 /* -- boot and end -- */
 
 int hw_thread_boot(unsigned index)
@@ -51,8 +54,11 @@ int hw_thread_boot(unsigned index)
     atomic_store(&slot->life_requests, 0);
     atomic_fetch_add(&slot->lives, 1);
     atomic_store(&slot->since_ns, hw_port_now_ns());
+    atomic_store(&slot->request_id, 0);
+    atomic_store(&slot->memory_bytes, 0);
+    atomic_store(&slot->peak_bytes, 0);
+    seen_code = atomic_load(&code_epoch);
     hw_kill_thread_begin(index);
-    hw_board_change(index, HW_STATE_BOOTING, HW_STATE_READY);
     return 0;
 }
 
@@ -106,8 +112,28 @@ void hw_thread_complete(hw_thread_t *self)
 
 /* -- one request -- */
 
-static void bind_request(hw_thread_t *self, hw_request_t *request, hw_slot_t *slot)
+hw_thread_t *hw_thread_self(void)
 {
+    return &storage;
+}
+
+void hw_thread_new_code(void)
+{
+    atomic_fetch_add(&code_epoch, 1);
+}
+
+void hw_thread_see_new_code(void)
+{
+    uint64_t now = atomic_load_explicit(&code_epoch, memory_order_relaxed);
+    if (HW_UNLIKELY(now != seen_code)) {
+        seen_code = now;
+        realpath_cache_clean();
+    }
+}
+
+void hw_thread_bind(hw_thread_t *self, hw_request_t *request)
+{
+    hw_slot_t *slot = hw_board_slot(self->slot);
     self->request = request;
     self->out_len = 0;
     self->finished = false;
@@ -120,15 +146,17 @@ static void bind_request(hw_thread_t *self, hw_request_t *request, hw_slot_t *sl
     atomic_store_explicit(&slot->request_id, request->id, memory_order_release);
     hw_env_request_begin(request->site->env, request->site->n_env, request->env, request->n_env);
     hw_sapi_bind(request);
+    hw_thread_see_new_code();
 }
 
-static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
+void hw_thread_unbind(hw_thread_t *self)
 {
+    hw_slot_t *slot = hw_board_slot(self->slot);
     hw_request_t *request = self->request;
     /* All of this before the client's side can see the end: from then on the request is neither running nor killable.
      */
     atomic_store_explicit(&slot->request_id, 0, memory_order_release);
-    hw_kill_request_end(self->slot);
+    hw_kill_request_end(self->slot); /* of a kill that came too late */
     atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&slot->life_requests, 1, memory_order_relaxed);
     atomic_store_explicit(&request->state, HW_REQUEST_DONE, memory_order_release);
@@ -138,7 +166,11 @@ static void unbind_request(hw_thread_t *self, hw_slot_t *slot)
     self->request = NULL;
     request->timed_out = request->killed = NULL;
     hw_sapi_unbind();
-    hw_env_request_end();
+    if (self->boot == NULL) {
+        hw_env_request_end();
+    } else {
+        hw_env_request_begin(NULL, 0, NULL, 0); /* what the worker has set by putenv() stays */
+    }
     hw_request_release(request);
 }
 
@@ -173,8 +205,14 @@ static void abandon(void)
     zend_end_try();
 }
 
-/* Returns false when PHP bailed out where no request can survive: in its start-up or shutdown. */
-static bool serve(hw_thread_t *self)
+static void note_memory(hw_thread_t *self)
+{
+    hw_slot_t *slot = hw_board_slot(self->slot);
+    atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);
+    atomic_store_explicit(&slot->peak_bytes, zend_memory_peak_usage(0), memory_order_relaxed);
+}
+
+bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
 {
     volatile bool healthy = false;
     volatile bool started = false;
@@ -185,10 +223,15 @@ static bool serve(hw_thread_t *self)
         if (php_request_startup() == SUCCESS) {
             started = true;
             EG(exit_status) = 0;
+            if (self->boot != NULL) {
+                PG(ignore_user_abort) = 1; /* a client that leaves must not end the worker */
+            }
             hw_kill_rearm(self);
             execute(self);
-            hw_slot_t *slot = hw_board_slot(self->slot);
-            atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);
+            note_memory(self);
+            if (before_end != NULL) {
+                before_end(self);
+            }
             shut_down = true;
             php_request_shutdown(NULL);
             healthy = true;
@@ -214,36 +257,51 @@ static void skip(hw_request_t *request)
     hw_request_release(request);
 }
 
+hw_request_t *hw_thread_next(unsigned index, hw_queue_t *queue, hw_pop_t *why)
+{
+    atomic_store_explicit(&hw_board_slot(index)->since_ns, hw_port_now_ns(), memory_order_relaxed);
+    for (;;) {
+        hw_request_t *request = hw_queue_pop(queue, index, why);
+        if (request == NULL || !atomic_load_explicit(&request->aborted, memory_order_acquire)) {
+            return request;
+        }
+        skip(request); /* the client left while the request waited: it is never executed */
+    }
+}
+
+int hw_thread_limit(const hw_thread_t *self)
+{
+    const hw_slot_t *slot = hw_board_slot(self->slot);
+    uint64_t limit = atomic_load_explicit(&slot->life_limit, memory_order_relaxed);
+    uint64_t memory_limit = atomic_load_explicit(&slot->memory_limit, memory_order_relaxed);
+    if (self->kill_status != 0) {
+        return HW_EVENT_KILLED;
+    }
+    if (limit > 0 && atomic_load_explicit(&slot->life_requests, memory_order_relaxed) >= limit) {
+        return HW_EVENT_RECYCLE;
+    }
+    if (memory_limit > 0 && atomic_load_explicit(&slot->memory_bytes, memory_order_relaxed) >= memory_limit) {
+        return HW_EVENT_MEMORY;
+    }
+    return HW_EVENT_ENDED;
+}
+
 int hw_thread_run(unsigned index, hw_queue_t *queue)
 {
     hw_thread_t *self = &storage;
-    hw_slot_t *slot = hw_board_slot(index);
+    self->boot = NULL;
     for (;;) {
-        atomic_store_explicit(&slot->since_ns, hw_port_now_ns(), memory_order_relaxed);
-        hw_request_t *request = hw_queue_pop(queue, index);
+        hw_pop_t why;
+        hw_request_t *request = hw_thread_next(index, queue, &why);
         if (request == NULL) {
-            hw_board_change(index, HW_STATE_READY, HW_STATE_SHUTTING_DOWN);
-            return HW_EVENT_STOPPED;
+            return why == HW_POP_LEAVE ? HW_EVENT_LEFT : HW_EVENT_STOPPED;
         }
-        if (atomic_load_explicit(&request->aborted, memory_order_acquire)) {
-            skip(request); /* the client left while the request waited: it is never executed */
-            continue;
-        }
-        bind_request(self, request, slot);
-        bool healthy = serve(self);
-        unbind_request(self, slot);
-        if (!healthy) {
-            hw_board_change(index, HW_STATE_READY, HW_STATE_REBOOTING);
-            return HW_EVENT_UNHEALTHY;
-        }
-        if (self->kill_status != 0) {
-            hw_board_change(index, HW_STATE_READY, HW_STATE_REBOOTING);
-            return HW_EVENT_KILLED;
-        }
-        uint64_t limit = atomic_load_explicit(&slot->life_limit, memory_order_relaxed);
-        if (limit > 0 && atomic_load_explicit(&slot->life_requests, memory_order_relaxed) >= limit) {
-            hw_board_change(index, HW_STATE_READY, HW_STATE_REBOOTING);
-            return HW_EVENT_RECYCLE;
+        hw_thread_bind(self, request);
+        bool healthy = hw_thread_serve(self, NULL);
+        hw_thread_unbind(self);
+        int event = healthy ? hw_thread_limit(self) : HW_EVENT_UNHEALTHY;
+        if (event != HW_EVENT_ENDED) {
+            return event;
         }
     }
 }

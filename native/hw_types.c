@@ -7,7 +7,7 @@
 
 #include "hw_build.h"
 #include "hw_channel.h"
-#include "hw_engine.h"
+#include "hw_pools.h"
 #include "hw_port.h"
 #include "hw_request.h"
 
@@ -196,6 +196,15 @@ static PyType_Spec channel_spec = {"howdah._native.Channel", sizeof(channel_obje
 
 #define REQUEST(object) (((request_object_t *)(object))->request)
 
+hw_request_t *hw_types_request(hw_module_state_t *state, PyObject *object)
+{
+    if (!Py_IS_TYPE(object, state->request_type)) {
+        PyErr_SetString(PyExc_TypeError, "a Request is wanted");
+        return NULL;
+    }
+    return REQUEST(object);
+}
+
 static void request_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
@@ -309,21 +318,30 @@ static PyObject *request_feed_end(PyObject *object, PyObject *complete)
     Py_RETURN_NONE;
 }
 
-static PyObject *request_submit(PyObject *object, PyObject *lazy)
+static PyObject *request_submit(PyObject *object, PyObject *const *args, Py_ssize_t n_args)
 {
     hw_request_t *request = REQUEST(object);
-    hw_queue_t *queue = hw_engine_queue();
+    if (n_args != 2) {
+        PyErr_SetString(PyExc_TypeError, "submit(pool, lazy)");
+        return NULL;
+    }
+    unsigned long pool = PyLong_AsUnsignedLong(args[0]);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    hw_queue_t *queue = hw_pools_queue((unsigned)pool);
     if (queue == NULL || atomic_load(&request->state) != HW_REQUEST_NEW) {
         PyErr_SetString(PyExc_RuntimeError, queue == NULL ? "PHP is not running" : "a request is submitted once");
         return NULL;
     }
-    return PyLong_FromLong(hw_queue_push(queue, request, lazy == Py_True));
+    request->pool = (unsigned)pool;
+    return PyLong_FromLong(hw_queue_push(queue, request, args[1] == Py_True));
 }
 
 static PyObject *request_cancel(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    hw_queue_t *queue = hw_engine_queue();
+    hw_queue_t *queue = hw_pools_queue(REQUEST(object)->pool);
     return PyBool_FromLong(queue != NULL && hw_queue_cancel(queue, REQUEST(object)));
 }
 
@@ -521,7 +539,7 @@ static PyMethodDef request_methods[] = {
     {"stream_body", (PyCFunction)(void (*)(void))request_stream_body, METH_FASTCALL, NULL},
     {"feed", request_feed, METH_O, NULL},
     {"feed_end", request_feed_end, METH_O, NULL},
-    {"submit", request_submit, METH_O, NULL},
+    {"submit", (PyCFunction)(void (*)(void))request_submit, METH_FASTCALL, NULL},
     {"cancel", request_cancel, METH_NOARGS, NULL},
     {"abort", request_abort, METH_NOARGS, NULL},
     {"give_up", request_give_up, METH_O, NULL},

@@ -8,13 +8,40 @@ The application runs from that folder alone. Downloads are kept in ``$HOWDAH_CAC
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from apps import dokuwiki
+from apps import dokuwiki, slim, symfony, wordpress
 from apps.debian import FetchError
 
-RECIPES = {"dokuwiki": dokuwiki.install}
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an application is placed and served.
+
+    Attributes:
+        install: puts it into a folder and gives the document root.
+        php_ini: gives the settings of PHP that it needs, for a document root.
+        worker: gives its worker script, for a document root.
+    """
+
+    install: Callable[[Path], Path]
+    php_ini: Callable[[Path], Mapping[str, str]] = lambda _: {}
+    worker: Callable[[Path], Path] | None = None
+
+
+RECIPES = {
+    "dokuwiki": Recipe(dokuwiki.install),
+    "slim": Recipe(slim.install, slim.php_ini, slim.worker),
+    "symfony": Recipe(symfony.install, symfony.php_ini, symfony.worker),
+    "wordpress": Recipe(wordpress.install),
+}
 
 
 def main() -> int:
@@ -24,13 +51,20 @@ def main() -> int:
     parser.add_argument("--into", metavar="FOLDER", type=Path, help="a new or empty folder (default: ./APP)")
     options = parser.parse_args()
     folder: Path = options.into or Path(options.app)
+    recipe = RECIPES[options.app]
     try:
-        root = RECIPES[options.app](folder)
+        root = recipe.install(folder)
     except (FetchError, OSError) as error:
         print(f"fetch_app: {error}", file=sys.stderr)
         return 1
     print(root)
-    print(f"Serve it with:  howdah php-server --root {root}", file=sys.stderr)
+    command = ["howdah", "php-server", "--root", str(root)]
+    for name, value in recipe.php_ini(root).items():
+        command += ["--php-ini", f"{name}={value}"]
+    print(f"Serve it with:  {shlex.join(command)}", file=sys.stderr)
+    if recipe.worker is not None:
+        script = str(recipe.worker(root))
+        print(f"In worker mode: {shlex.join([*command, '--worker', script])}", file=sys.stderr)
     return 0
 
 

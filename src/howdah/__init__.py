@@ -13,6 +13,7 @@ from howdah._version import __version__
 
 if TYPE_CHECKING:
     from howdah.config.model import RuntimeConfig, SiteConfig
+    from howdah.config.model import WorkerConfig as Worker
     from howdah.errors import HowdahError
     from howdah.runtime.request import Request, Response
     from howdah.runtime.runtime import Runtime
@@ -27,6 +28,7 @@ __all__ = [
     "Runtime",
     "RuntimeConfig",
     "SiteConfig",
+    "Worker",
     "__version__",
 ]
 
@@ -39,6 +41,7 @@ _HOMES = {
     "Runtime": "howdah.runtime.runtime",
     "RuntimeConfig": "howdah.config.model",
     "SiteConfig": "howdah.config.model",
+    "Worker": "howdah.config.model:WorkerConfig",
 }
 
 
@@ -46,7 +49,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'howdah' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    module, _, original = home.partition(":")
+    value = getattr(import_module(module), original or name)
     globals()[name] = value  # so that this function is not asked again
     return value
 

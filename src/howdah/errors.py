@@ -6,6 +6,7 @@
     |  +- EngineVersionError       1  not ZTS, too old, no embed library, built with zend-signals
     |  +- EngineStartError         1  PHP refused its ini, its preload script or an extension
     |  +- EngineStateError         1  not started, started twice, or dead after a fork
+    |  +- WorkerBootError          1  a worker script ended before it asked for a request; has PHP's message
     +- RequestRejected             -  an HTTP status for the client; the request was not executed
     |  +- InvalidPath              400
     |  +- InvalidRequest           400
@@ -15,6 +16,7 @@
     |  +- QueueFull                503  Retry-After
     |  +- WaitTimeout              503  Retry-After
     |  +- SpoolFull                503  Retry-After
+    |  +- WorkerUnavailable        503  Retry-After
     |  +- Draining                 503  Retry-After
     +- ScriptError                 -  about one PHP script
     |  +- ScriptNotFound           404
@@ -91,6 +93,10 @@ class EngineStartError(EngineError):
 
 class EngineStateError(EngineError):
     """The call does not fit the engine's state: not started, already started, or dead after a fork."""
+
+
+class WorkerBootError(EngineError):
+    """A worker script ended, again and again, before it called ``frankenphp_handle_request()``; has PHP's message."""
 
 
 class RequestRejected(HowdahError):
@@ -172,6 +178,22 @@ class Draining(RequestRejected):
     status: ClassVar[int] = 503
     reason: ClassVar[str] = "draining"
     retry_after_s: ClassVar[int | None] = 1
+
+
+class WorkerUnavailable(RequestRejected):
+    """No thread of the worker runs its script, because it does not boot; it is tried again all the time.
+
+    Attributes:
+        detail: what PHP said, for pages that may show it.
+    """
+
+    status: ClassVar[int] = 503
+    reason: ClassVar[str] = "worker_unavailable"
+    retry_after_s: ClassVar[int | None] = 1
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class ScriptError(HowdahError):

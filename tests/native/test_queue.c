@@ -11,6 +11,12 @@
 #define PRODUCERS    3
 #define PER_PRODUCER 2000
 
+static hw_request_t *pop(hw_queue_t *queue, unsigned consumer)
+{
+    hw_pop_t why;
+    return hw_queue_pop(queue, consumer, &why);
+}
+
 static void requests_leave_in_the_order_they_came(void)
 {
     sample_t sample = sample_new();
@@ -22,7 +28,7 @@ static void requests_leave_in_the_order_they_came(void)
         CHECK(atomic_load(&requests[i]->state) == HW_REQUEST_QUEUED);
     }
     for (int i = 0; i < 3; i++) {
-        CHECK(hw_queue_pop(queue, 0) == requests[i]);
+        CHECK(pop(queue, 0) == requests[i]);
         CHECK(atomic_load(&requests[i]->state) == HW_REQUEST_RUNNING);
         CHECK(sample_refs(requests[i]) == 2);
         hw_request_release(requests[i]);
@@ -64,9 +70,9 @@ static void a_waiting_request_can_be_cancelled_once(void)
     CHECK(hw_queue_cancel(queue, requests[1]));
     CHECK(!hw_queue_cancel(queue, requests[1]));
     CHECK(sample_refs(requests[1]) == 1);
-    CHECK(hw_queue_pop(queue, 0) == requests[0]);
+    CHECK(pop(queue, 0) == requests[0]);
     CHECK(!hw_queue_cancel(queue, requests[0])); /* a thread has it */
-    CHECK(hw_queue_pop(queue, 0) == requests[2]);
+    CHECK(pop(queue, 0) == requests[2]);
     hw_request_release(requests[0]);
     hw_request_release(requests[2]);
     for (int i = 0; i < 3; i++) {
@@ -84,8 +90,8 @@ static void a_closed_queue_serves_what_waits_and_no_more(void)
     hw_queue_push(queue, request, false);
     hw_queue_close(queue);
     CHECK(hw_queue_push(queue, request, false) == HW_PUSH_CLOSED);
-    CHECK(hw_queue_pop(queue, 0) == request);
-    CHECK(hw_queue_pop(queue, 0) == NULL);
+    CHECK(pop(queue, 0) == request);
+    CHECK(pop(queue, 0) == NULL);
     CHECK(hw_queue_evict(queue) == NULL);
     hw_request_release(request);
     hw_request_release(request);
@@ -102,7 +108,7 @@ typedef struct {
 static void *consume(void *argument)
 {
     consumer_t *self = argument;
-    for (hw_request_t *request; (request = hw_queue_pop(self->queue, self->number)) != NULL;) {
+    for (hw_request_t *request; (request = pop(self->queue, self->number)) != NULL;) {
         self->served++;
         hw_request_release(request);
     }
@@ -171,7 +177,7 @@ static void every_request_is_served_or_cancelled_once(void)
 
 static void *pop_one(void *argument)
 {
-    return hw_queue_pop(argument, 0);
+    return pop(argument, 0);
 }
 
 /* A lazy push wakes a thread when none is awake; otherwise it leaves that to the flush. */
@@ -185,7 +191,7 @@ static void a_lazy_push_waits_for_the_flush_while_a_thread_is_awake(void)
     }
     /* Consumer 1 is awake with the first request, consumer 0 sleeps. */
     CHECK(hw_queue_push(queue, requests[0], true) == HW_PUSH_OK);
-    CHECK(hw_queue_pop(queue, 1) == requests[0]);
+    CHECK(pop(queue, 1) == requests[0]);
     pthread_t thread;
     hw_queue_stats_t stats;
     CHECK(pthread_create(&thread, NULL, pop_one, queue) == 0);
@@ -205,7 +211,7 @@ static void a_lazy_push_waits_for_the_flush_while_a_thread_is_awake(void)
     /* Nobody sleeps, so nothing is owed. */
     CHECK(hw_queue_push(queue, requests[2], true) == HW_PUSH_OK);
     hw_queue_flush(queue);
-    CHECK(hw_queue_pop(queue, 1) == requests[2]);
+    CHECK(pop(queue, 1) == requests[2]);
     for (int i = 0; i < 3; i++) {
         hw_request_release(requests[i]);
         hw_request_release(requests[i]);
@@ -215,8 +221,43 @@ static void a_lazy_push_waits_for_the_flush_while_a_thread_is_awake(void)
     sample_free(&sample);
 }
 
+/* Consumer 0 sleeps and is told to leave; then it is told while it is awake. */
+static void a_consumer_that_is_told_to_leave_gets_nothing_once(void)
+{
+    sample_t sample = sample_new();
+    hw_queue_t *queue = hw_queue_new(8, 2);
+    hw_request_t *request = sample_request(&sample);
+    pthread_t thread;
+    hw_queue_stats_t stats;
+    hw_pop_t why;
+    CHECK(pthread_create(&thread, NULL, pop_one, queue) == 0);
+    do {
+        sched_yield();
+        hw_queue_stats(queue, &stats);
+    } while (stats.idle != 1);
+    hw_queue_leave(queue, 0);
+    void *served;
+    pthread_join(thread, &served);
+    CHECK(served == NULL);
+    hw_queue_stats(queue, &stats);
+    CHECK(stats.idle == 0);
+    CHECK(hw_queue_push(queue, request, false) == HW_PUSH_OK);
+    hw_queue_leave(queue, 0);
+    CHECK(hw_queue_pop(queue, 0, &why) == NULL && why == HW_POP_LEAVE);
+    CHECK(hw_queue_pop(queue, 0, &why) == request && why == HW_POP_REQUEST);
+    hw_queue_leave(queue, 0);
+    hw_queue_stay(queue, 0);
+    hw_queue_close(queue);
+    CHECK(hw_queue_pop(queue, 0, &why) == NULL && why == HW_POP_CLOSED);
+    hw_request_release(request);
+    hw_request_release(request);
+    hw_queue_free(queue);
+    sample_free(&sample);
+}
+
 int main(void)
 {
+    RUN(a_consumer_that_is_told_to_leave_gets_nothing_once);
     RUN(a_lazy_push_waits_for_the_flush_while_a_thread_is_awake);
     RUN(requests_leave_in_the_order_they_came);
     RUN(a_full_queue_refuses_and_counts);

@@ -61,7 +61,7 @@ def load(first):
 threads = [threading.Thread(target=load, args=(n,)) for n in range(6)]
 for thread in threads:
     thread.start()
-keeper = runtime._keeper
+keeper = runtime._crew.keeper
 for _ in range(40):
     runtime.handle(request(b"/reset.php"))
     keeper.wipe()
@@ -95,7 +95,7 @@ first = runtime.handle(request(b"/work.php?n=1")).body.decode()
 runtime.handle(request(b"/reset.php"))
 before = native.opcache(False)
 deadline = time.monotonic() + 10
-while runtime._keeper.wipes == 0 and time.monotonic() < deadline:
+while runtime._crew.keeper.wipes == 0 and time.monotonic() < deadline:
     time.sleep(0.01)
 after = native.opcache(False)
 print(json.dumps([before["restart_pending"], after["restart_pending"], after["enabled"], after["manual_restarts"]]))
@@ -118,11 +118,11 @@ while not any(native.slot_info(slot)["request_id"] for slot in (0, 1)):
     time.sleep(0.001)
 runtime.handle(request(b"/reset.php"))
 began = time.monotonic()
-done = runtime._keeper.wipe()
+done = runtime._crew.keeper.wipe()
 took = time.monotonic() - began
 answer = runtime.handle(request(b"/work.php?n=3")).body.decode()
 slow.join()
-print(json.dumps([done, took, answer, runtime._keeper.wipe()]))
+print(json.dumps([done, took, answer, runtime._crew.keeper.wipe()]))
 assert runtime.stop()
 """,
     )

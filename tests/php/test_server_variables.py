@@ -22,17 +22,17 @@ def variables(server: Server, target: str, *headers: str, method: str = "GET", b
     return seen
 
 
-def test_a_post_with_authorization_path_info_and_query_is_described_exactly(served: Server) -> None:
+def test_a_post_with_authorization_path_info_and_query_is_described_exactly(classic: Server) -> None:
     def request(i: int) -> dict[str, object]:
         return {
             "method": "POST",
             "url": f"/server.php/baz/bat?foo=a&bar=b&i={i}",
             "content": "foo",
-            "headers": {"content-type": "text/plain", "host": f"example.com:{served.port}"},
+            "headers": {"content-type": "text/plain", "host": f"example.com:{classic.port}"},
             "auth": ("kevin", "password"),
         }
 
-    for i, answer in enumerate(fetch_parallel(served.url, request)):
+    for i, answer in enumerate(fetch_parallel(classic.url, request)):
         seen = answer.json()
         expected = {
             "REMOTE_USER": "kevin",
@@ -56,9 +56,9 @@ def test_a_post_with_authorization_path_info_and_query_is_described_exactly(serv
             "CONTENT_LENGTH": "3",
             "HTTP_CONTENT_TYPE": "text/plain",
             "HTTP_CONTENT_LENGTH": "3",
-            "HTTP_HOST": f"example.com:{served.port}",
+            "HTTP_HOST": f"example.com:{classic.port}",
             "SERVER_NAME": "example.com",
-            "SERVER_PORT": str(served.port),
+            "SERVER_PORT": str(classic.port),
             "SERVER_PROTOCOL": "HTTP/1.1",
             "SERVER_SOFTWARE": "Howdah",
             "GATEWAY_INTERFACE": "CGI/1.1",
@@ -128,8 +128,8 @@ def test_request_uri_is_the_target_as_the_client_wrote_it(served: Server) -> Non
     assert seen["PATH_INFO"] == "/a b//\u00c3\u00a9/\u00ff"  # the script shows bytes as Latin-1
 
 
-def test_script_and_php_self_are_decoded_and_request_uri_is_not(served: Server) -> None:
-    seen = variables(served, "/s%65rver.php/x%79z")
+def test_script_and_php_self_are_decoded_and_request_uri_is_not(classic: Server) -> None:
+    seen = variables(classic, "/s%65rver.php/x%79z")
     assert seen["SCRIPT_NAME"] == "/server.php"
     assert seen["PHP_SELF"] == "/server.php/xyz"
     assert seen["REQUEST_URI"] == "/s%65rver.php/x%79z"
@@ -145,8 +145,8 @@ def test_a_second_question_mark_belongs_to_the_query(classic: Server) -> None:
     assert variables(classic, "/server.php?a=1?b=2")["QUERY_STRING"] == "a=1?b=2"
 
 
-def test_path_info_with_a_second_script_suffix_stays_path_info(served: Server) -> None:
-    seen = variables(served, "/server.php/other.php/tail")
+def test_path_info_with_a_second_script_suffix_stays_path_info(classic: Server) -> None:
+    seen = variables(classic, "/server.php/other.php/tail")
     assert seen["SCRIPT_NAME"] == "/server.php"
     assert seen["PATH_INFO"] == "/other.php/tail"
 

@@ -35,6 +35,7 @@ class FakeRequest:
             self.port,
             self.headers,
         ) = arguments
+        self.env: Any = None
         self.body = b""
         self.spooled = False
         self.fed: list[bytes] = []
@@ -122,8 +123,9 @@ class FakeDispatcher:
     def abandon(self) -> None:
         self.aborted += 1
 
-    def request(self, *arguments: Any) -> FakeRequest:
+    def request(self, *arguments: Any, env: Any = None) -> FakeRequest:
         request = FakeRequest(arguments)
+        request.env = env
         request.full_after = self.full_after
         return request
 

@@ -1,23 +1,185 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from typing import Any
 
 import pytest
 
+from howdah.config.http import Log
+from howdah.observe.access import AccessEntry, as_fields, console_line, gist, json_writer
+from howdah.observe.logs import AccessSink
 from howdah.testing.client import Client
-from howdah.web.accesslog import AccessLog, escape
+from howdah.web.accesslog import ENTRY, AccessLog
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/none":
         return
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]})
+    if scope["path"] == "/fails":
+        raise ValueError("boom")
+    if scope["method"] == "POST":
+        await receive()
+    if scope["path"] == "/php":
+        entry = {**scope}[ENTRY]
+        entry.php = (7, 2, "api", 2048, 0.25, 0.5)
+        entry.user = "ann"
+        entry.client = ("192.0.2.1", 0)
+    status = 404 if scope["path"] == "/missing" else 200
+    headers = [(b"content-length", b"6"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"abc", "more_body": True})
     if scope["path"] != "/cut":
         await send({"type": "http.response.body", "body": b"def"})
+
+
+class Lines:
+    """An access log that is a list."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.lines: list[str] = []
+        log = Log(**{"format": "json", **fields})
+        self.sink = AccessSink(self.lines.append, json_writer("http.log.access"), log)
+
+    def ask(
+        self, target: str | bytes, method: str = "GET", headers: Any = (), body: bytes = b"", **options: Any
+    ) -> Any:
+        client = Client(AccessLog(app, [self.sink]), **options)
+        asyncio.run(client.request(method, target, headers, body))
+        return json.loads(self.lines[-1]) if self.lines else None
+
+
+def test_names_of_caddy_are_kept() -> None:
+    headers = [
+        (b"host", b"example.com"),
+        (b"accept", b"a"),
+        (b"accept", b"b"),
+        (b"cookie", b"secret"),
+        (b"authorization", b"secret"),
+    ]
+    entry = Lines().ask("/a%20b?x=1", "POST", headers, b"12345")
+    assert entry.pop("ts") > 1_600_000_000
+    assert 0 <= entry.pop("duration") < 10
+    assert entry == {
+        "level": "info",
+        "logger": "http.log.access",
+        "msg": "handled request",
+        "request": {
+            "remote_ip": "127.0.0.1",
+            "remote_port": entry["request"]["remote_port"],
+            "client_ip": "127.0.0.1",
+            "proto": "HTTP/1.1",
+            "method": "POST",
+            "host": "example.com",
+            "uri": "/a%20b?x=1",
+            "headers": {
+                "Host": ["example.com"],
+                "Accept": ["a", "b"],
+                "Cookie": ["REDACTED"],
+                "Authorization": ["REDACTED"],
+                "Content-Length": ["5"],
+            },
+        },
+        "bytes_read": 5,
+        "user_id": "",
+        "size": 6,
+        "status": 200,
+        "resp_headers": {"Content-Length": ["6"], "Set-Cookie": ["REDACTED", "REDACTED"]},
+    }
+
+
+def test_what_php_knows_is_added() -> None:
+    entry = Lines().ask("/php")
+    assert entry["php"] == {"request_id": 7, "thread": 2, "worker": "api", "memory": 2048, "queue": 0.25, "time": 0.5}
+    assert (entry["user_id"], entry["request"]["client_ip"]) == ("ann", "192.0.2.1")
+    assert entry["request"]["remote_ip"] == "127.0.0.1"
+
+
+def test_errors_and_cut_answers_have_their_level() -> None:
+    lines = Lines()
+    assert lines.ask("/missing")["level"] == "error"
+    assert (lines.ask("/cut")["level"], lines.ask("/cut")["cut"]) == ("error", True)
+    assert (lines.ask("/none")["status"], lines.ask("/none")["cut"]) == (0, True)
+
+
+def test_the_server_s_error_is_logged_and_goes_on() -> None:
+    lines = Lines()
+    with pytest.raises(ValueError, match="boom"):
+        lines.ask("/fails")
+    assert json.loads(lines.lines[0])["status"] == 0
+
+
+def test_a_log_of_errors_has_no_others() -> None:
+    lines = Lines(level="ERROR")
+    assert lines.ask("/") is None
+    assert lines.ask("/missing")["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "is_logged"),
+    [(b"a.example", True), (b"A.Example:8080", True), (b"b.example", False), (b"[::1]:80", True), (b"", False)],
+)
+def test_a_log_may_be_for_some_hosts(host: bytes, is_logged: bool) -> None:
+    lines = Lines(hostnames=("a.example", "[::1]"))
+    assert (lines.ask("/", headers=[(b"host", host)]) is not None) is is_logged
+
+
+def test_the_scope_is_as_it_was() -> None:
+    """A scope that still held the entry would be a reference cycle for each request."""
+    scope = Client(app)._scope("GET", b"/", [])
+
+    async def nothing(message: Any) -> None: ...
+
+    asyncio.run(AccessLog(app, [Lines().sink])(scope, None, nothing))  # type: ignore[arg-type]
+    assert ENTRY not in scope
+
+
+NASTY = '/"\\\n\r\x00\x1b[1m\x7f\x9b1m\u2028\xff'
+
+
+def test_nobody_forges_lines() -> None:
+    headers = [(b"user-agent", NASTY.encode("utf-8")), (b'x"\n', b"\r\n{}")]
+    scope = {
+        "method": "G\nET",
+        "raw_path": NASTY.encode("utf-8"),
+        "query_string": b"\n",
+        "http_version": "1.1",
+        "headers": headers,
+    }
+    entry = AccessEntry(scope)
+    entry.headers = headers
+    entry.user = NASTY
+    line = json_writer("http.log.access")(entry)
+    assert line.count("\n") == 1
+    assert re.search(r"[\x00-\x09\x0b-\x1f\x80-\uffff]", line) is None
+    assert json.loads(line)["request"]["uri"] == NASTY.encode("utf-8").decode("latin-1") + "?\n"
+    for text in (console_line(as_fields(entry, "x")), gist(as_fields(entry, "x")) + "\n"):
+        assert text.count("\n") == 1
+        assert text.isascii()
+        assert text.rstrip("\n").isprintable()
+    assert "uri=/%22\\\\" in gist(as_fields(entry, "x"))
+
+
+def test_headers_may_be_lists() -> None:
+    entry = AccessEntry({"method": "GET", "path": "/ü", "http_version": "2", "headers": [[b"host", b"a"]]})
+    entry.headers = [[b"x", b"y"]]  # type: ignore[list-item]
+    fields = json.loads(json_writer("x")(entry))
+    assert fields["request"]["headers"] == {"Host": ["a"]}
+    assert fields["resp_headers"] == {"X": ["y"]}
+    assert fields["request"]["proto"] == "HTTP/2.0"
+
+
+def test_remembered_headers_stay_right_when_there_are_many() -> None:
+    write = json_writer("x")
+    for number in range(10_000):
+        value = b"%d" % (number % 5000)
+        entry = AccessEntry({"method": "GET", "path": "/", "http_version": "1.1", "headers": [(b"x-id", value)]})
+        assert json.loads(write(entry))["request"]["headers"]["X-Id"] == [value.decode()]
+
+
+# -- for programs with a logging of their own -------------------------------------------------------
 
 
 def line(caplog: pytest.LogCaptureFixture, target: str | bytes, **options: Any) -> str:
@@ -27,8 +189,14 @@ def line(caplog: pytest.LogCaptureFixture, target: str | bytes, **options: Any) 
 
 
 def test_line_names_everything(caplog: pytest.LogCaptureFixture) -> None:
-    text = line(caplog, "/a%20b?x=1")
-    assert re.fullmatch(r'remote=127\.0\.0\.1 method=GET uri="/a%20b\?x=1" status=200 bytes=6 ms=\d+\.\d', text)
+    assert re.fullmatch(
+        r"remote=127\.0\.0\.1 method=GET host=testserver uri=/a%20b\?x=1 status=200 bytes=6 ms=\d+\.\d",
+        line(caplog, "/a%20b?x=1"),
+    )
+
+
+def test_line_of_php(caplog: pytest.LogCaptureFixture) -> None:
+    assert line(caplog, "/php").endswith(" user=ann thread=2 worker=api memory=2048")
 
 
 def test_cut_response_is_marked(caplog: pytest.LogCaptureFixture) -> None:
@@ -38,14 +206,6 @@ def test_cut_response_is_marked(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_client_may_be_unknown(caplog: pytest.LogCaptureFixture) -> None:
     assert line(caplog, "/", remote=None).startswith("remote=- ")
-
-
-@pytest.mark.parametrize(
-    ("text", "escaped"),
-    [("/a", "/a"), ('/"x', "/%22x"), ("/a\nb", "/a\\nb"), ("/\xff", "/\\xff"), ("/\x1b[1m", "/\\x1b[1m")],
-)
-def test_nobody_forges_lines(text: str, escaped: str) -> None:
-    assert escape(text) == escaped
 
 
 def test_pathsend_counts_what_is_announced(caplog: pytest.LogCaptureFixture) -> None:

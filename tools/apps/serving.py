@@ -48,9 +48,15 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    root: Path, log: Path, *, threads: int = 4, php_ini: Mapping[str, str] | None = None, start_s: float = 20.0
+    root: Path,
+    log: Path,
+    *,
+    threads: int = 4,
+    php_ini: Mapping[str, str] | None = None,
+    flags: Sequence[str] = (),
+    start_s: float = 20.0,
 ) -> Iterator[Served]:
-    """Serve a document root with `howdah php-server` while the block runs.
+    """Serve a document root with `howdah php-server` and further flags while the block runs.
 
     Raises:
         ServingError: the server did not start, ended by itself, or did not end with code 0 when asked to.
@@ -60,15 +66,60 @@ def serving(
     if other:
         command = [part.format(root=root, listen=listen) for part in shlex.split(other)]
     else:
-        howdah = Path(sys.executable).with_name("howdah")
-        if not howdah.is_file():
-            raise ServingError(f"{howdah} is missing: run `make setup`")
-        command = [str(howdah), "php-server", "--root", str(root), "--listen", listen, "--num-threads", str(threads)]
+        command = [str(_howdah()), "php-server", "--root", str(root), "--listen", listen, "--num-threads", str(threads)]
+        command += flags
         for name, value in (php_ini or {}).items():
             command += ["--php-ini", f"{name}={value}"]
+    with _process(command, listen, log, start_s, may_fail=bool(other)) as served:
+        yield served
+
+
+@contextmanager
+def configured(
+    config: Path, log: Path, *, environ: Mapping[str, str] | None = None, start_s: float = 40.0
+) -> Iterator[Served]:
+    """Serve a Caddyfile with `howdah run` from its folder while the block runs.
+
+    The file must take its site from ``{$SERVER_NAME}`` and its options from ``{$CADDY_GLOBAL_OPTIONS}``.
+
+    Raises:
+        ServingError: the server did not start, ended by itself, or did not end with code 0 when asked to.
+    """
+    listen = f"127.0.0.1:{free_port()}"
+    command = [str(_howdah()), "run", "--config", str(config)]
+    environment = {"SERVER_NAME": f"http://{listen}", "CADDY_GLOBAL_OPTIONS": "admin off", **(environ or {})}
+    with _process(command, listen, log, start_s, environ=environment, cwd=config.parent) as served:
+        yield served
+
+
+def _howdah() -> Path:
+    howdah = Path(sys.executable).with_name("howdah")
+    if not howdah.is_file():
+        raise ServingError(f"{howdah} is missing: run `make setup`")
+    return howdah
+
+
+@contextmanager
+def _process(
+    command: Sequence[str],
+    listen: str,
+    log: Path,
+    start_s: float,
+    *,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    may_fail: bool = False,
+) -> Iterator[Served]:
     with (
         log.open("wb") as out,
-        subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True) as server,
+        subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=cwd,
+            env={**os.environ, **(environ or {})},
+        ) as server,
     ):
         try:
             _wait_listening(server, listen, log, start_s)
@@ -77,7 +128,7 @@ def serving(
                 raise ServingError(f"the server ended by itself:\n{_tail(log)}")
         finally:
             code = _stop(server, command)
-    if code and not other:
+    if code and not may_fail:
         raise ServingError(f"the server ended with code {code}:\n{_tail(log)}")
 
 

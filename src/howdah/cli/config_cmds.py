@@ -1,10 +1,11 @@
-"""Commands about configuration files: ``howdah fmt``. They need neither PHP nor the extension."""
+"""Commands about configuration files: ``fmt``, ``validate``, ``adapt``. They need neither PHP nor the extension."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 import io
+import json
 import os
 import shutil
 import sys
@@ -12,7 +13,10 @@ import tempfile
 from pathlib import Path
 
 from howdah.cli.parser import Parser
+from howdah.config.adapt import STANDARD_INPUT, load_config, parse_config
+from howdah.config.dump import to_json
 from howdah.config.format import format_text
+from howdah.config.http import ServerModel
 from howdah.config.lexer import decode
 from howdah.errors import ConfigError
 
@@ -54,6 +58,72 @@ def run_fmt(arguments: list[str]) -> int:
     return 0
 
 
+_VALIDATE_DESCRIPTION = """\
+Read a Caddyfile, with everything that it imports, and say what is wrong with it. Nothing is started.
+The exit code is 0 if it can be used, 2 if not.
+"""
+
+_ADAPT_DESCRIPTION = """\
+Print what a Caddyfile means, as Howdah's own JSON: sites with their directives in the order in which they act,
+options, warnings. What has its default is left out. `howdah run -c FILE.json` takes it as it is.
+"""
+
+
+def run_validate(arguments: list[str]) -> int:
+    """Check a configuration; gives the exit code.
+
+    Raises:
+        ConfigError: the configuration cannot be used; with the position of the mistake.
+    """
+    parser = _config_parser("howdah validate", _VALIDATE_DESCRIPTION)
+    options = parser.parse(arguments)
+    _warn(_load(options.config))
+    print(f"{_label(options.config)}: valid")
+    return 0
+
+
+def run_adapt(arguments: list[str]) -> int:
+    """Print a configuration as JSON; gives the exit code.
+
+    Raises:
+        ConfigError: the configuration cannot be used; with the position of the mistake.
+    """
+    parser = _config_parser("howdah adapt", _ADAPT_DESCRIPTION)
+    parser.add_argument("-p", "--pretty", action="store_true", help="accepted for Caddy's sake: it is always pretty")
+    options = parser.parse(arguments)
+    model = _load(options.config)
+    _warn(model)
+    _print(json.dumps(to_json(model), indent=2) + "\n")
+    return 0
+
+
+def _config_parser(name: str, description: str) -> Parser:
+    parser = Parser(prog=name, description=description)
+    add = parser.add_argument
+    add(
+        "-c",
+        "--config",
+        default="Caddyfile",
+        metavar="FILE",
+        help="a Caddyfile, a .json file, or - for a Caddyfile on standard input (default: ./Caddyfile)",
+    )
+    add("-a", "--adapter", choices=("caddyfile",), help="accepted for Caddy's sake: the only one is caddyfile")
+    return parser
+
+
+def _load(file: str) -> ServerModel:
+    if file == _STANDARD_INPUT:
+        return parse_config(_read(file), _label(file), os.environ)
+    if not Path(file).exists():
+        raise ConfigError("there is no such file; name it with -c, or - for standard input", file=file)
+    return load_config(file, os.environ)
+
+
+def _warn(model: ServerModel) -> None:
+    for warning in model.warnings:
+        sys.stderr.write(f"howdah: warning: {warning}\n")
+
+
 def _print(text: str) -> None:
     # Bytes, because line ends inside quotes stay as they are, and UTF-8 whatever the terminal speaks.
     sys.stdout.flush()
@@ -62,7 +132,7 @@ def _print(text: str) -> None:
 
 
 def _label(file: str) -> str:
-    return "<stdin>" if file == _STANDARD_INPUT else file
+    return STANDARD_INPUT if file == _STANDARD_INPUT else file
 
 
 def _read(file: str) -> str:

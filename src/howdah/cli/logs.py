@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-import sys
+
+from howdah.config.http import Log
+from howdah.observe.logs import Logs
 
 
-def configure_logging(*, debug: bool, access_log: bool) -> None:
-    """Set up ``logging`` for a server process.
+def configure_logging(*, debug: bool, access_log: bool) -> Logs:
+    """Set up the logs of a server process that has no configuration file.
 
     A normal run logs next to nothing: what scripts log themselves from notice on, what a stop waits for, and
     warnings.
 
     Args:
         debug: show everything.
-        access_log: show the line per request.
+        access_log: show what goes to the logger ``howdah.access``.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
-    logging.getLogger("howdah").setLevel(logging.DEBUG if debug else logging.INFO)
+    logs = Logs()
+    logs.configure([Log()], debug=debug)
     logging.getLogger("howdah.access").setLevel(logging.INFO if access_log else logging.CRITICAL)
+    return logs

@@ -14,7 +14,10 @@ _COMMANDS = {
     "php-cli": ("howdah.cli.php_cli", "run the command-line PHP of the same build"),
     "threads": ("howdah.cli.threads", "show what every PHP thread of a running server does"),
     "restart-workers": ("howdah.cli.restart_workers", "let the worker scripts of a running server boot again"),
+    "doctor": ("howdah.cli.doctor", "look at PHP, the machine and a configuration, and say what to do"),
     "fmt": ("howdah.cli.config_cmds:run_fmt", "lay out a Caddyfile"),
+    "validate": ("howdah.cli.config_cmds:run_validate", "say what is wrong with a Caddyfile"),
+    "adapt": ("howdah.cli.config_cmds:run_adapt", "print what a Caddyfile means, as JSON"),
     "version": ("howdah.cli.version", "print the versions of Howdah, PHP and what serves it"),
 }
 

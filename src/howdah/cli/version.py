@@ -30,6 +30,15 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
+def php_version() -> str:
+    """Give the version of the PHP that Howdah was built with, without starting it."""
+    try:
+        from howdah._buildinfo import PHP_VERSION
+    except ImportError:
+        return "not built yet"
+    return PHP_VERSION
+
+
 def _php_lines() -> list[str]:
     from howdah.engine.native import native
     from howdah.runtime.runtime import Runtime

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from howdah.config.lexer import Token
 from howdah.errors import ConfigError
+
+# Blocks inside each other: more than any real configuration, less than what Python's stack bears.
+DEEPEST = 50
 
 
 class Dispenser:
@@ -20,10 +24,12 @@ class Dispenser:
     Args:
         tokens: the directive with everything that belongs to it, as `split_lines` gives it.
         parent: names of the directives around it, for messages.
+        depth: number of blocks around it, for those who go on by themselves.
     """
 
-    def __init__(self, tokens: Sequence[Token], parent: str = "") -> None:
+    def __init__(self, tokens: Sequence[Token], parent: str = "", *, depth: int = 0) -> None:
         self.token = tokens[0]
+        self.depth = depth
         self._path = f"{parent} {self.name}" if parent else self.name
         opening = next((index for index, token in enumerate(tokens) if index and token.is_word("{")), None)
         self._arguments = list(tokens[1:opening])
@@ -79,7 +85,8 @@ class Dispenser:
         """
         rest = self._arguments[self._taken :]
         if len(rest) < least:
-            raise self.error(f"{self._path} needs more; write it as {usage}", self._last())
+            last = self._arguments[-1] if self._arguments else self.token
+            raise self.error(f"{self._path} needs more; write it as {usage}", last)
         if most is not None and len(rest) > most:
             raise self.error(f"{rest[most].text} is one too many for {self._path}; write it as {usage}", rest[most])
         self._taken = len(self._arguments)
@@ -104,6 +111,16 @@ class Dispenser:
         lines = split_lines(self._block or ())
         self._block = self._opening = None
         return lines
+
+    def take_rest(self) -> tuple[Token, ...]:
+        """Take the arguments that are left and the block as a line of its own, for words that hold other lines."""
+        rest = [*self._arguments[self._taken :]]
+        self._taken = len(self._arguments)
+        if self._opening is not None:
+            closing = replace(self._opening, text="}", first=True)
+            rest += [self._opening, *(self._block or ()), closing]
+            self._block = self._opening = None
+        return tuple(rest)
 
     def finish(self) -> None:
         """Check that everything was taken.

@@ -153,7 +153,7 @@ class Vars:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """``rewrite <to>`` and ``method``; ``strip_prefix``, ``strip_suffix``, ``replace``, ``path_regexp`` are ``uri``'s."""
+    """``rewrite <to>`` and ``method``; the other fields are those of ``uri``."""
 
     to: Template = ""
     method: str = ""
@@ -445,7 +445,7 @@ class HttpServers:
     """Options of all listeners: ports, limits, protocols, proxies (global options and ``servers``).
 
     Args:
-        auto_https: ``on``; ``disable_redirects``: nothing listens on the HTTP port; ``off``: names get no TLS by themselves.
+        auto_https: ``on``; ``disable_redirects``: nothing listens on the HTTP port; ``off``: no TLS by itself.
         trusted_proxies: networks whose ``X-Forwarded-*`` headers decide about REMOTE_ADDR, HTTPS and SERVER_PORT.
         client_ip_headers: where the client's address is looked for, in this order.
         metrics: per-request metrics are collected.

@@ -169,8 +169,8 @@ def _requests(now: Snapshot) -> Iterator[Metric]:
 
 def _life(now: Snapshot) -> Iterator[Metric]:
     yield _counter("howdah_thread_recycles", "PHP threads replaced by fresh ones, by reason", now.recycles, "reason")
-    yield _counter("howdah_kills", "Requests ended by force", now.kills)
-    yield _counter("howdah_timeouts", "Requests that reached request_timeout", now.timeouts)
+    yield _counter("howdah_kills", "Requests ended by force, by reason", now.kills, "reason")
+    yield _counter("howdah_restarts", "Rolling restarts of workers", now.restarts)
     yield _counter("howdah_stuck_threads", "PHP threads that survived every attempt to end them", now.stuck)
     yield _gauge("howdah_running", "1 while PHP runs and takes requests", float(now.state == "running"))
 

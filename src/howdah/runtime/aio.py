@@ -10,6 +10,7 @@ to their watchers, and ends those that have waited for a thread longer than ``ma
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,13 @@ from howdah.errors import (
     QueueFull,
     RequestRejected,
     WaitTimeout,
+    WorkerUnavailable,
 )
 from howdah.runtime.ledger import Ledger
-from howdah.runtime.limits import TimeLimits
 
 if TYPE_CHECKING:
+    from howdah.config.model import RuntimeConfig
+    from howdah.runtime.pools import WorkerPool
     from howdah.runtime.request import RequestParts
     from howdah.runtime.runtime import Runtime
     from howdah.runtime.site import Site
@@ -50,6 +53,7 @@ class Exchange:
         since: loop time of the hand-over in seconds, known (to 40 ms) once the request is slow.
         ended: PHP's part is over and counted.
         is_abandoned: nobody will call `next` again.
+        pool: the worker that takes it, None = a regular thread.
     """
 
     __slots__ = (
@@ -63,6 +67,7 @@ class Exchange:
         "ended",
         "is_abandoned",
         "number",
+        "pool",
         "request",
         "since",
         "tick",
@@ -77,6 +82,7 @@ class Exchange:
         self.since = 0.0
         self.ended = False
         self.is_abandoned = False
+        self.pool: WorkerPool | None = None
         self._dispatcher = dispatcher
         self._on_slow = on_slow
         self._future: asyncio.Future[None] | None = None
@@ -111,6 +117,8 @@ class Exchange:
                 if flags & DONE:
                     self._end(self.request.outcome)
                     if self.request.outcome == engine.REJECTED:
+                        if self.pool is not None and self.pool.last_error is not None:
+                            raise WorkerUnavailable(f"worker {self.pool.name} does not boot", self.pool.last_error)
                         raise Draining("the server is stopping")
                     if self.request.outcome == ABORTED and not flags & HEADERS and piece[3] == b"":
                         raise ClientDisconnected("the client left before the script ran")
@@ -218,11 +226,11 @@ class LoopDispatcher:
         self._slow: dict[int, Exchange] = {}
         self._waiting: dict[int, Exchange] = {}
         self._rest: dict[int, Exchange] = {}
-        self._flush_is_due = False
+        self._flush_is_due: set[int] = set()  # numbers of pools
         self.tick = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._max_wait_s = runtime.config.max_wait_time_s
-        self.limits = TimeLimits(runtime.config)
+        self.limits = runtime.limits(runtime.config)
         loop.add_reader(self._channel.fileno(), self._on_ready)
 
     def accept(self) -> None:
@@ -237,36 +245,61 @@ class LoopDispatcher:
         """Count the end of an accepted request whose client left before it was submitted."""
         self.ledger.aborted += 1
 
-    def request(self, site: Site, *parts: *RequestParts) -> engine.Request:
-        """Build the native record of a request; give it its body before `submit`."""
+    def request(
+        self, site: Site, *parts: *RequestParts, env: list[tuple[bytes, bytes]] | None = None
+    ) -> engine.Request:
+        """Build the native record of a request; give it its body before `submit`.
+
+        Args:
+            site: whose constants the script sees.
+            parts: what PHP needs to know of the request.
+            env: variables of this request alone, beside the site's.
+        """
         if site.config.request_timeout_s:
             self.limits.is_active = True
-        return self._runtime.native_site(site).request(self._channel, *parts, None)
+        return self._runtime.native_site(site).request(self._channel, *parts, env)
 
-    def submit(self, request: engine.Request, on_slow: Callable[[Exchange], None] | None = None) -> Exchange:
+    def submit(
+        self,
+        request: engine.Request,
+        on_slow: Callable[[Exchange], None] | None = None,
+        pool: WorkerPool | None = None,
+    ) -> Exchange:
         """Hand a request to PHP.
 
         Args:
             request: from `request`, with its body.
             on_slow: called at most once, on the loop, when the request has lasted 20 ms or has flushed.
+            pool: the worker that takes it; None = a regular thread.
 
         Raises:
+            WorkerUnavailable: the worker's script does not boot; counted.
             QueueFull: ``max_queue`` requests wait already; counted.
             Draining: the runtime is stopping; counted.
         """
+        number = 0
+        if pool is not None:
+            if pool.last_error is not None and pool.is_broken():
+                raise self._refuse(WorkerUnavailable, f"worker {pool.name} does not boot", pool.last_error or "")
+            number = pool.number
+            if pool.timeout_s:
+                request.timeout_s = pool.timeout_s
+                self.limits.is_active = True
         try:
-            code = request.submit(True)
+            code = request.submit(number, True)
         except RuntimeError as error:
             raise self._refuse(Draining, str(error)) from None
         if code == PUSH_DEFERRED:
             if not self._flush_is_due:
-                self._flush_is_due = True
                 self.loop.call_soon(self._flush)
+            self._flush_is_due.add(number)
         elif code == PUSH_FULL:
             raise self._refuse(QueueFull, "too many requests wait for PHP")
         elif code != PUSH_OK:
             raise self._refuse(Draining, "the server is stopping")
         exchange = Exchange(self, request, on_slow)
+        if pool is not None:
+            exchange.pool = pool
         self._open[exchange.number] = exchange
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(SLOW_S, self._sweep)
@@ -296,14 +329,21 @@ class LoopDispatcher:
             self.loop.remove_reader(self._channel.fileno())
         self._channel.close()
 
-    def _refuse(self, kind: type[RequestRejected], text: str) -> RequestRejected:
+    def configure(self, config: RuntimeConfig) -> None:
+        """Take over other limits; callable from any thread, since each is one reference."""
+        self._max_wait_s = config.max_wait_time_s
+        self.limits = self._runtime.limits(config)
+
+    def _refuse(self, kind: type[RequestRejected], *arguments: str) -> RequestRejected:
         """Count a refusal and make its error; a local name for it where it is raised would be a reference cycle."""
         self.ledger.rejected[kind.reason] += 1
-        return kind(text)
+        return kind(*arguments)
 
     def _flush(self) -> None:
-        self._flush_is_due = False
-        native.queue_flush()
+        due, self._flush_is_due = self._flush_is_due, set()
+        for number in due:
+            with contextlib.suppress(RuntimeError):  # a worker that was taken away meanwhile
+                native.pool_flush(number)
 
     def _on_ready(self) -> None:
         young = self._open

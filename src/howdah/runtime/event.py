@@ -44,4 +44,7 @@ class Event:
 def _shown(value: Any) -> str:
     if isinstance(value, str) and value.isprintable() and value and " " not in value and '"' not in value:
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):  # circular, or keys that are no names
+        return repr(value)

@@ -31,6 +31,7 @@ class TimeLimits:
     Args:
         config: the runtime's settings.
         on_stuck: called with slot and number of a request that has survived the kill, once per request.
+        on_late: called when a request is over its time, once per request.
         clock: gives seconds.
 
     Attributes:
@@ -39,16 +40,18 @@ class TimeLimits:
         on_stuck: as given.
     """
 
-    __slots__ = ("_clock", "_graces", "_late", "_slow", "is_active", "on_stuck", "timeout_s")
+    __slots__ = ("_clock", "_graces", "_late", "_on_late", "_slow", "is_active", "on_stuck", "timeout_s")
 
     def __init__(
         self,
         config: RuntimeConfig,
         on_stuck: Callable[[int, int], None] | None = None,
+        on_late: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timeout_s = config.request_timeout_s
         self.on_stuck = on_stuck
+        self._on_late = on_late
         self._clock = clock
         self._graces = Graces()
         self._slow = SlowLog(config.slow_request_threshold_s, clock)
@@ -89,6 +92,8 @@ class TimeLimits:
         if known is None:
             self._forget_ended()
             known = self._late[number] = (slot, Escalation(self._graces, self._clock))
+            if self._on_late is not None:
+                self._on_late()
         stage = known[1].due(kills)
         if stage is Stage.WAIT:
             return

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from typing import Any
 
 from howdah.engine.native import native
+from howdah.runtime.event import Event
 
 _log = logging.getLogger("howdah.php")
 
 _WAIT_S = 1.0
 _WARN_LEVEL = 4
 _ERROR_LEVEL = 8
-
-Record = tuple[int, int, float, bytes, bytes]
 
 
 def python_level(level: int) -> int:
@@ -29,17 +29,24 @@ def python_level(level: int) -> int:
     return logging.INFO if level >= 0 else logging.DEBUG
 
 
-def render(message: bytes, context: bytes) -> str:
-    """Write a record as one line: the message, then ``key=value`` for each entry of the context."""
-    text = message.decode(errors="replace").rstrip("\n")
+def event_of(message: bytes, context: bytes, request_id: int) -> Event:
+    """Give a record of PHP as a message with attributes: what the script gave as context, then the request."""
+    attributes = _attributes(context)
+    if request_id:
+        attributes.setdefault("request_id", request_id)
+    return Event.of(message.decode(errors="replace").rstrip("\n"), attributes)
+
+
+def _attributes(context: bytes) -> dict[str, Any]:
     if not context:
-        return text
+        return {}
     try:
         details = json.loads(context)
     except ValueError:
-        return f"{text} {context.decode(errors='replace')}"
-    pairs = details.items() if isinstance(details, dict) else enumerate(details)
-    return " ".join([text, *(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in pairs)])
+        return {"context": context.decode(errors="replace")}
+    if isinstance(details, dict):
+        return details
+    return {str(number): value for number, value in enumerate(details)} if isinstance(details, list) else {}
 
 
 class LogPump:
@@ -67,6 +74,6 @@ class LogPump:
     def _emit(self, timeout_s: float) -> None:
         records, lost = native.log_take(timeout_s)
         for level, request_id, _time_s, message, context in records:
-            _log.log(python_level(level), "%s", render(message, context), extra={"request_id": request_id})
+            _log.log(python_level(level), event_of(message, context, request_id))
         if lost:
             _log.error("%d log records of PHP were lost, because they came faster than they could be written", lost)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from howdah.cgi.paths import decode_path
 from howdah.cgi.variables import endpoint, split_remote
-from howdah.config.model import RuntimeConfig, SiteConfig
+from howdah.config.model import RuntimeConfig, SiteConfig, WorkerConfig
 from howdah.engine import native as engine
 from howdah.engine.ini import ini_defaults, ini_lines
 from howdah.engine.native import native
@@ -28,30 +28,35 @@ from howdah.errors import (
     ConfigError,
     EngineStartError,
     EngineStateError,
+    HowdahError,
     RequestRejected,
     ScriptError,
 )
-from howdah.runtime.lifecycle import wait_states
+from howdah.runtime.crew import Crew, check_reload
+from howdah.runtime.limits import TimeLimits
 from howdah.runtime.logs import LogPump
-from howdah.runtime.opcache import FORCED_INI, OpcacheKeeper
+from howdah.runtime.opcache import FORCED_INI
 from howdah.runtime.request import Request, RequestParts, Response
 from howdah.runtime.site import Site
-from howdah.runtime.sizing import thread_count
+from howdah.runtime.sizing import CEILING, Sizing, calculate, ini_bytes, usable_cores, usable_memory_bytes
 from howdah.runtime.stats import RuntimeStatistics, collect
 from howdah.runtime.sync import SyncDispatcher
-from howdah.runtime.thread import PhpThread
+from howdah.runtime.workers import Member, gather
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from howdah.runtime.aio import LoopDispatcher
     from howdah.runtime.ledger import Ledger
+    from howdah.runtime.pools import WorkerPool
 
 _log = logging.getLogger("howdah.runtime")
 
 _BOOT_TIMEOUT_S = 20.0
 _KILL_TIMEOUT_S = 2.0
 _ATEXIT_TIMEOUT_S = 2.0
-_READY = frozenset({"ready"})
-_GONE = frozenset({"reserved", "done"})
+_FAILED_START_GRACE_S = 1.0
+_LEAST_CEILING = 64
 _DEBUG_LEVEL, _INFO_LEVEL = -4, 0
 
 
@@ -77,25 +82,35 @@ class Runtime:
                     f"Runtime has no setting {name!r}; there are: {', '.join(sorted(known))}", directive=name
                 )
         self.config = dataclasses.replace(config or RuntimeConfig(), **fields)
-        _refuse_what_is_missing(self.config)
         self._lock = threading.Lock()  # guards start and stop against each other
         self._state = "new"  # under the lock; read anywhere
         self._pid = 0
-        self._threads: list[PhpThread] = []
+        self._crew: Crew | None = None
+        self._registered: list[tuple[str, SiteConfig]] = []  # under the lock
         self._sync: SyncDispatcher | None = None
         self._dispatchers: dict[Any, LoopDispatcher] = {}  # by event loop; each loop's thread adds its own
         self._retired: list[Ledger] = []
         self._sites: dict[SiteConfig | str, Site] = {}
         self._native_sites: dict[Site, engine.Site] = {}
         self._pump: LogPump | None = None
-        self._keeper: OpcacheKeeper | None = None
 
     # -- life -------------------------------------------------------------------------------------
 
     @property
-    def ready(self) -> bool:
-        """PHP runs and takes requests."""
+    def is_running(self) -> bool:
+        """PHP runs and takes requests, though perhaps not for every worker."""
         return self._state == "running" and self._pid == os.getpid()
+
+    @property
+    def ready(self) -> bool:
+        """PHP runs, and every worker's script has booted."""
+        return self.not_ready_reason() is None
+
+    def not_ready_reason(self) -> str | None:
+        """Say why the runtime is not `ready`, None when it is."""
+        if not self.is_running:
+            return f"the runtime is {self._state}"
+        return self._crew.not_ready_reason() if self._crew is not None else None
 
     def start(self) -> None:
         """Start PHP and its threads; blocks until they are ready, about 0.2 s.
@@ -117,23 +132,18 @@ class Runtime:
     def _start(self) -> None:
         lines = ini_lines(self.config.php_ini) + FORCED_INI
         defaults = ini_defaults(debug=self.config.debug, longest_wait_s=self.config.request_timeout_s)
+        members = gather(self.config, list(self._registered))
+        sizing = calculate(self.config, [member.worker for member in members], usable_cores())
         trial = Probe(lines, defaults).wait()
         for message in trial.messages:
             _log.warning("PHP at start: %s", message)
-        count = thread_count(self.config)
         if trial.needs_opcache_line:
             lines = OPCACHE_LINE + lines
         spool = os.environ.get("HOWDAH_SPOOL_DIR") or tempfile.gettempdir()
         level = _DEBUG_LEVEL if self.config.debug else _INFO_LEVEL
+        ceiling = self._ceiling(sizing)
         try:
-            native.start(
-                lines.encode(),
-                defaults,
-                count,
-                self.config.max_queue,
-                os.fsencode(spool),
-                level,
-            )
+            native.start(lines.encode(), defaults, ceiling, self.config.max_queue, os.fsencode(spool), level)
         except RuntimeError as error:
             raise EngineStartError(f"PHP did not start: {error}") from None
         native.log_take(0.0)  # what the trial has told already
@@ -143,19 +153,26 @@ class Runtime:
         if self._sync is not None:
             self._retired.append(self._sync.ledger)
         self._sync = SyncDispatcher(self)
-        self._threads = [
-            PhpThread(slot, self.config.max_requests, self.config.thread_stack_size_bytes) for slot in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
-        late = wait_states(range(count), _READY, _BOOT_TIMEOUT_S)
-        if late:
-            raise EngineStartError(f"PHP threads {late} were not ready after {_BOOT_TIMEOUT_S:.0f} s")
-        if native.facts()["opcache"]:
-            self._keeper = OpcacheKeeper(range(count))
-            self._keeper.start()
+        limit = ini_bytes(native.facts()["memory_limit"] or "")
+        crew = self._crew = Crew(self.config, ceiling)
+        crew.start(members, self._size(members, limit))
+        late = crew.wait_booted(_BOOT_TIMEOUT_S)
+        if late is not None:
+            self._state = "stopping"
+            self._state = "stopped" if self._stop(_FAILED_START_GRACE_S) else "stuck"
+            raise late
+        crew.run(native.facts()["opcache"])
         self._state = "running"
         atexit.register(self._stop_at_exit)
+
+    def _size(self, members: Sequence[Member], memory_limit_bytes: int | None) -> Sizing:
+        workers = [member.worker for member in members]
+        return calculate(self.config, workers, usable_cores(), usable_memory_bytes(), memory_limit_bytes)
+
+    def _ceiling(self, sizing: Sizing) -> int:
+        """Give the number of slots, which is fixed at the start: room for a configuration that is loaded later."""
+        most = CEILING if self.config.max_threads == "auto" else sizing.max_threads
+        return min(CEILING, max(most, _LEAST_CEILING))
 
     def stop(self, timeout_s: float | None = None) -> bool:
         """Stop PHP: take no new request, let running ones end, kill what is left, free everything.
@@ -179,31 +196,24 @@ class Runtime:
             return clean
 
     def _stop(self, grace_s: float) -> bool:
-        slots = range(len(self._threads))
-        if self._keeper is not None:
-            self._keeper.stop()
-            self._keeper = None
-        for thread in self._threads:
-            thread.stop_replacing()
-        native.queue_close()
+        crew = self._crew
+        if crew is None:
+            return True
         deadline = time.monotonic() + grace_s
-        busy = wait_states(slots, _GONE, min(grace_s, 1.0))
+        busy = crew.drain(min(grace_s, 1.0))
         if busy and grace_s > 1.0:
             _log.info("waiting up to %.0f s for %d requests: %s", grace_s, len(busy), self._describe(busy))
-            busy = wait_states(busy, _GONE, deadline - time.monotonic())
+            busy = crew.wait_gone(busy, deadline - time.monotonic())
         if busy:
-            evicted = native.queue_evict()
+            evicted = crew.evict()
             if evicted:
                 _log.warning("%d waiting requests were refused because the server stops", evicted)
             _log.warning("ending %d requests that outlived the grace time: %s", len(busy), self._describe(busy))
-            busy = self._kill(busy)
+            busy = crew.kill(busy, _KILL_TIMEOUT_S)
         if self._pump is not None and busy:
             self._pump.stop()
         if busy:
-            for slot in busy:
-                for state in ("ready", "shutting down", "rebooting"):
-                    if native.slot_change(slot, state, "stuck"):
-                        break
+            crew.give_up(busy)
             _log.error("PHP threads %s are stuck, so PHP cannot be shut down: %s", busy, self._describe(busy))
             return False
         native.stop()
@@ -212,16 +222,6 @@ class Runtime:
             self._pump = None
         self._native_sites.clear()
         return True
-
-    def _kill(self, busy: list[int]) -> list[int]:
-        deadline = time.monotonic() + _KILL_TIMEOUT_S
-        while busy and time.monotonic() < deadline:
-            for slot in busy:
-                request_id = native.slot_info(slot)["request_id"]
-                if request_id:
-                    native.thread_kill(slot, request_id, "the server is stopping")
-            busy = wait_states(busy, _GONE, 0.1)
-        return busy
 
     @staticmethod
     def _describe(slots: list[int]) -> str:
@@ -317,7 +317,7 @@ class Runtime:
         record = self.native_site(site).request(channel, *arguments, None)
         if request.body:
             record.set_body(request.body)
-        return sync.run(record, channel)
+        return sync.run(record, channel, self.worker_for(site, arguments[0].script_filename))
 
     async def handle_async(self, request: Request) -> Response:
         """Run a request without blocking the event loop; cancelling it aborts the script.
@@ -334,7 +334,7 @@ class Runtime:
         record = dispatcher.request(site, *arguments)
         if request.body:
             record.set_body(request.body)
-        exchange = dispatcher.submit(record)
+        exchange = dispatcher.submit(record, pool=self.worker_for(site, arguments[0].script_filename))
         status, headers, pieces, interim = 200, [], [], []
         try:
             flags = 0
@@ -351,6 +351,19 @@ class Runtime:
             exchange.close()
         return Response(status, headers, b"".join(pieces), interim)
 
+    def limits(self, config: RuntimeConfig) -> TimeLimits:
+        """Make the time limits of a dispatcher."""
+        return TimeLimits(config, self._note_stuck, self._note_late)
+
+    def _note_stuck(self, slot: int, request_id: int) -> None:
+        crew = self._crew
+        if crew is not None and native.slot_info(slot)["request_id"] == request_id:
+            crew.fleet.mark_stuck(slot)
+
+    def _note_late(self) -> None:
+        if self._crew is not None:
+            self._crew.fleet.count_kill("timeout")
+
     # -- looking in -------------------------------------------------------------------------------
 
     def statistics(self) -> RuntimeStatistics:
@@ -358,17 +371,106 @@ class Runtime:
         ledgers = [*self._retired, *(dispatcher.ledger for dispatcher in list(self._dispatchers.values()))]
         if self._sync is not None:
             ledgers.append(self._sync.ledger)
-        return collect(self._state, len(self._threads), ledgers)
+        return collect(self._state, self._crew, ledgers)
 
+    def dump_threads(self) -> list[dict[str, Any]]:
+        """Say what every thread is doing now, scripts with their PHP backtrace."""
+        from howdah.runtime.dump import dump
 
-def _refuse_what_is_missing(config: RuntimeConfig) -> None:
-    """Say so instead of ignoring a setting whose feature does not exist yet."""
-    if config.workers:
-        raise ConfigError("worker scripts cannot be run yet: leave `workers` out", directive="workers")
-    if config.max_threads is not None and config.max_threads != thread_count(config):
-        raise ConfigError("threads are not scaled yet: leave `max_threads` out", directive="max_threads")
-    if config.max_idle_time_s != RuntimeConfig().max_idle_time_s:
-        raise ConfigError("threads are not scaled yet: leave `max_idle_time` out", directive="max_idle_time")
+        return dump([thread.slot for thread in self._crew.fleet.living()]) if self._crew is not None else []
+
+    # -- workers ----------------------------------------------------------------------------------
+
+    def register(self, site: SiteConfig, name: str = "") -> None:
+        """Add a site, so that its workers run. On a running runtime this starts them, and blocks until they booted.
+
+        Raises:
+            ConfigError: a worker of the site collides with another one, or there is no thread for it.
+            WorkerBootError: a script does not boot.
+        """
+        with self._lock:
+            self._registered.append((name, site))
+            if self._state == "running" and site.workers:
+                try:
+                    self._resize(None)
+                except HowdahError:
+                    self._registered.pop()
+                    raise
+
+    def reconfigure(
+        self,
+        config: RuntimeConfig,
+        sites: Sequence[tuple[str, SiteConfig]],
+        switch: Callable[[], None] | None = None,
+    ) -> None:
+        """Take over another configuration: workers, limits and numbers of threads change in place; blocks.
+
+        Requests go on: what a worker that is taken away has accepted is served, and one that stays keeps its threads.
+
+        Args:
+            config: the new settings.
+            sites: name and configuration of every site.
+            switch: called when the new workers have booted and the old ones still serve: the moment to send new
+                requests to the new sites.
+
+        Raises:
+            ConfigError: something changed that PHP reads at its start only; nothing was changed.
+            WorkerBootError: a new worker does not boot; the old configuration goes on.
+        """
+        with self._lock:
+            self._check_running()
+            check_reload(self.config, config)
+            before = self.config, self._registered
+            self.config, self._registered = config, list(sites)
+            try:
+                self._resize(switch)
+            except HowdahError:
+                self.config, self._registered = before
+                raise
+            for dispatcher in list(self._dispatchers.values()):
+                dispatcher.configure(config)
+            if self._sync is not None:
+                self._sync.configure(config)
+
+    def _resize(self, switch: Callable[[], None] | None) -> None:
+        crew = self._crew
+        if crew is None:
+            raise EngineStateError("this Runtime does not run")
+        members = gather(self.config, list(self._registered))
+        limit = ini_bytes(native.facts()["memory_limit"] or "")
+        crew.apply(self.config, members, self._size(members, limit), switch)
+
+    def restart_workers(self, names: Iterable[str] | None = None, changed: Iterable[str] | None = None) -> None:
+        """Restart worker scripts, one thread of a worker at a time; blocks until every thread runs the new code.
+
+        Nothing is lost: running requests end, and other threads serve meanwhile. OPcache forgets changed files first.
+        A call during a restart waits for the next one, which all such calls share.
+
+        Args:
+            names: only these workers; None = all.
+            changed: paths of the files that changed; None looks at every cached script.
+
+        Raises:
+            WorkerBootError: the new code does not boot; the text is PHP's, and the old code goes on.
+            EngineStateError: the runtime is not running, or there is no such worker.
+        """
+        self._check_running()
+        if self._crew is None:
+            raise EngineStateError("this Runtime does not run")
+        self._crew.roller.restart(names, changed)
+
+    def worker_for(self, site: Site, script: bytes, worker: WorkerConfig | None = None) -> WorkerPool | None:
+        """Give the worker that takes a request, None = a regular thread.
+
+        Args:
+            site: where the request came.
+            script: the script that it asks for.
+            worker: the worker whose ``match`` has chosen it already.
+        """
+        crew = self._crew
+        if crew is None or crew.table.is_empty:
+            return None
+        return crew.table.for_script(site, script) if worker is None else crew.table.for_worker(worker)
 
 
 def _site_key(config: SiteConfig) -> SiteConfig | str:

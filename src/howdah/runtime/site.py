@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from howdah.cgi.paths import (
     clean_path,
@@ -25,6 +25,9 @@ from howdah.cgi.paths import (
 from howdah.cgi.tryfiles import Candidate, compile_patterns, expand
 from howdah.config.model import SiteConfig
 from howdah.errors import ConfigError, Forbidden, InvalidPath, ScriptNotFound
+
+if TYPE_CHECKING:
+    from howdah.runtime.pools import WorkerPool
 
 _CACHED_PATHS = 2048
 # Longer paths are served but not remembered: clients choose paths, so the caches need a bound in bytes too.
@@ -88,28 +91,32 @@ class Site:
 
     Args:
         config: the site's configuration.
+        resolve_root: resolve links in the root once; otherwise scripts see the root as it is written.
 
     Attributes:
         config: as given.
-        root: absolute document root with links resolved, as bytes.
+        root: absolute document root with links resolved if asked for, as bytes.
         suffixes: lower-case script suffixes.
         unchanged: tells whether a path still names a known regular file; the runtime puts a faster one in place.
+        workers: the runtime's table of workers, and what it knows of scripts of this site.
 
     Raises:
         ConfigError: the root is missing, no folder or not readable, or ``try_files`` is wrong.
     """
 
-    def __init__(self, config: SiteConfig) -> None:
+    def __init__(self, config: SiteConfig, *, resolve_root: bool = True) -> None:
         self.config = config
-        self.root = _resolve_root(config.root)
+        resolved = _resolve_root(config.root)
+        self.root = resolved if resolve_root else os.path.abspath(os.fsencode(config.root or "."))  # noqa: PTH100 - bytes
         self.suffixes = tuple(suffix.lower().encode("ascii") for suffix in config.split)
-        self._prefix = join_root(self.root, b"/")
+        self._prefix = join_root(resolved, b"/")
         self._inside_only = config.symlinks == "inside"
         self._patterns = compile_patterns(config)
         self._plan = lru_cache(_CACHED_PATHS)(self._make_plan)
         self._expand = lru_cache(_CACHED_PATHS)(self._make_candidates)
         self._known: dict[bytes, _Known] = {}
         self.unchanged: Callable[[bytes, _Known], bool] = _unchanged
+        self.workers: tuple[object, dict[bytes, WorkerPool | None]] = (None, {})
 
     def script(self, path: bytes, mount: bytes = b"") -> Target:
         """Find the script that a decoded path names.

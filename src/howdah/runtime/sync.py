@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from howdah.engine import native as engine
 from howdah.engine.native import DONE, HEADERS, INTERIM, MORE, PUSH_FULL, PUSH_OK
-from howdah.errors import Draining, EngineStateError, QueueFull, RequestRejected, WaitTimeout
+from howdah.errors import Draining, EngineStateError, QueueFull, RequestRejected, WaitTimeout, WorkerUnavailable
 from howdah.runtime.ledger import Ledger
-from howdah.runtime.limits import TimeLimits
 from howdah.runtime.request import Response
 
 if TYPE_CHECKING:
+    from howdah.config.model import RuntimeConfig
+    from howdah.runtime.pools import WorkerPool
     from howdah.runtime.runtime import Runtime
 
 _PIECE_BYTES = 1024 * 1024
@@ -32,8 +33,9 @@ class SyncDispatcher:
 
     def __init__(self, runtime: Runtime) -> None:
         self.ledger = Ledger()
+        self._runtime = runtime
         self._max_wait_s = runtime.config.max_wait_time_s
-        self._limits = TimeLimits(runtime.config)
+        self._limits = runtime.limits(runtime.config)
         self._lock = threading.Lock()
         self._channels: list[engine.Channel] = []  # under the lock
 
@@ -43,17 +45,23 @@ class SyncDispatcher:
             self.ledger.accepted += 1
             return self._channels.pop() if self._channels else engine.Channel()
 
-    def run(self, request: engine.Request, channel: engine.Channel) -> Response:
+    def configure(self, config: RuntimeConfig) -> None:
+        """Take over other limits; callable from any thread."""
+        self._max_wait_s = config.max_wait_time_s
+        self._limits = self._runtime.limits(config)
+
+    def run(self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None = None) -> Response:
         """Submit a request and block until its response is complete.
 
         Raises:
             QueueFull: too many requests wait.
             WaitTimeout: no thread was free for ``max_wait_time``.
             Draining: the runtime is stopping.
+            WorkerUnavailable: the worker's script does not boot.
             EngineStateError: the runtime is not running.
         """
         try:
-            response = self._run(request, channel)
+            response = self._run(request, channel, pool)
         except RequestRejected as error:
             with self._lock:
                 self.ledger.rejected[error.reason] += 1
@@ -86,9 +94,13 @@ class SyncDispatcher:
         with self._lock:
             self._channels.clear()
 
-    def _run(self, request: engine.Request, channel: engine.Channel) -> Response:
+    def _run(self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None) -> Response:
+        if pool is not None and pool.is_broken():
+            raise WorkerUnavailable(f"worker {pool.name} does not boot", pool.last_error or "")
+        if pool is not None and pool.timeout_s:
+            request.timeout_s = pool.timeout_s
         try:
-            code = request.submit(False)
+            code = request.submit(pool.number if pool is not None else 0, False)
         except RuntimeError as error:
             raise EngineStateError(str(error)) from None
         if code != PUSH_OK:
@@ -118,6 +130,8 @@ class SyncDispatcher:
                     pieces.append(body)
             if flags & DONE:
                 if request.outcome == engine.REJECTED:
+                    if pool is not None and pool.last_error is not None:
+                        raise WorkerUnavailable(f"worker {pool.name} does not boot", pool.last_error)
                     raise Draining("the runtime stopped before the script ran")
                 self._limits.report(request)
                 return Response(status, headers, b"".join(pieces), response.interim)

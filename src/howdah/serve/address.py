@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from typing import Literal, NamedTuple
 
 from howdah.errors import ConfigError, HowdahError
@@ -83,16 +84,20 @@ def parse_address(text: str) -> Address:
     return Address("tcp", host=host, port=int(port))
 
 
-def bind(address: Address) -> socket.socket:
+def bind(address: Address, *, mode: int | None = None) -> socket.socket:
     """Open a socket at an address, bound and not yet listening.
 
     A socket file that is left from a dead server is replaced.
+
+    Args:
+        address: where.
+        mode: permissions of a socket file; None leaves them to the process's umask.
 
     Raises:
         ListenError: the address is in use, not allowed or not of this machine.
     """
     try:
-        return _bind_unix(address.path) if address.kind == "unix" else _bind_tcp(address)
+        return _bind_unix(address.path, mode) if address.kind == "unix" else _bind_tcp(address)
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {_reason(error, address)}") from None
 
@@ -111,7 +116,8 @@ def _bind_tcp(address: Address) -> socket.socket:
             f"cannot listen on {address}: {host!r} is no address of this machine; use 127.0.0.1, or leave the host "
             "out for all interfaces"
         ) from None
-    family, _, _, _, sockaddr = found[0]
+    # A name such as localhost has addresses of both families: clients try IPv4 at any rate.
+    family, _, _, _, sockaddr = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     return _open_tcp(family, sockaddr)
 
 
@@ -129,9 +135,12 @@ def _open_tcp(family: int, sockaddr: object) -> socket.socket:
     return opened
 
 
-def _bind_unix(path: str) -> socket.socket:
+def _bind_unix(path: str, mode: int | None) -> socket.socket:
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        if mode is not None:
+            # The file gets the mode that its socket has: there is no moment in which it is open to all.
+            os.fchmod(opened.fileno(), mode)
         try:
             opened.bind(path)
         except OSError as error:
@@ -196,7 +205,10 @@ def _reason(error: OSError, address: Address) -> str:
     if error.errno in {errno.EACCES, errno.EPERM}:
         if address.kind == "unix":
             return "this user may not create the socket file; choose another folder"
-        return "this user may not use the port; choose one from 1024 on, or give the program CAP_NET_BIND_SERVICE"
+        return (
+            "this user may not use ports below 1024; set http_port and https_port to ports from 1024 on, or allow it "
+            f"once by `sudo setcap cap_net_bind_service=+ep {os.path.realpath(sys.executable)}`"
+        )
     if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
         return "the address is none of this machine's; use 127.0.0.1, or leave the host out for all interfaces"
     if error.errno == errno.ENOENT:
@@ -204,12 +216,13 @@ def _reason(error: OSError, address: Address) -> str:
     return f"{error.strerror or error}"
 
 
-def shown_url(address: Address, bound: socket.socket) -> str:
+def shown_url(address: Address, bound: socket.socket, *, is_tls: bool = False) -> str:
     """Give what a user can open: a URL for TCP, the address itself for a socket file.
 
     Args:
         address: as the user wrote it; no host is shown as localhost.
         bound: its socket, asked for the port when the system has chosen it.
+        is_tls: the scheme is https.
     """
     if address.kind == "unix":
         return str(address)
@@ -218,4 +231,5 @@ def shown_url(address: Address, bound: socket.socket) -> str:
     if host in {"0.0.0.0", "::"}:
         host = "localhost"
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}/" if port == 80 else f"http://{shown}:{port}/"
+    scheme, usual = ("https", 443) if is_tls else ("http", 80)
+    return f"{scheme}://{shown}/" if port == usual else f"{scheme}://{shown}:{port}/"

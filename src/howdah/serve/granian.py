@@ -1,26 +1,30 @@
 """Granian behind one small class: the only module that knows it.
 
-It runs embedded in our event loop, HTTP/1.1 only (silent connections are closed in that mode alone),
-and gets sockets that we have bound. What it does not guard against is guarded in ``web``.
+It runs embedded in our event loop and gets sockets that we have bound. What it does not guard against is guarded
+here, in `howdah.serve.idle` and in ``web``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-from howdah.config.model import ServerConfig
 from howdah.serve.address import BACKLOG
+from howdah.serve.idle import IdleGuard
+from howdah.serve.tls import Material
 
 _log = logging.getLogger("howdah.serve")
 _granian_log = logging.getLogger("_granian")
@@ -29,8 +33,199 @@ _REQUEST_CORO = "future_watcher"
 # Granian has one number for the largest head and the pieces in which bodies are read. Small pieces make uploads a
 # third slower, so heads are limited by ourselves.
 _READ_BUFFER_BYTES = 512 * 1024
+_CLOSE = (b"connection", b"close")
 
 Application = Callable[..., Any]
+Mode = Literal["h1", "both", "h2"]
+_MODES = {"h1": HTTPModes.http1, "both": HTTPModes.auto, "h2": HTTPModes.http2}
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerOptions:
+    """What a listener is started with; another value needs another start, but for ``max_connections``.
+
+    Args:
+        max_connections: connections served at a time; more wait in the kernel's backlog.
+        mode: HTTP/1.1, HTTP/2 (with TLS by agreement, without by prior knowledge) or both.
+        header_timeout_s: time that the head of a request may take; with HTTP/1.1 alone also between requests.
+        idle_timeout_s: time between requests.
+        max_header_size_bytes: larger heads get 431.
+        material: certificate and key; None serves without TLS.
+    """
+
+    max_connections: int = field(compare=False)
+    mode: Mode = "h1"
+    header_timeout_s: float = 30.0
+    idle_timeout_s: float = 300.0
+    max_header_size_bytes: int = 64 * 1024
+    material: Material | None = None
+
+
+class _SocketServer(Server):
+    """A server on a socket that is open already; Granian's own API takes addresses and files only."""
+
+    def __init__(self, app: Application, listening: socket.socket, **options: Any) -> None:
+        self._given = listening
+        self.descriptor = -1
+        self.ssl_ctx: Any
+        super().__init__(app, **options)
+
+    def _init_shared_socket(self) -> None:
+        is_unix = self._given.family == socket.AF_UNIX
+        # Granian closes the descriptor when it stops to accept.
+        self.descriptor = self._given.detach()
+        holder: Any = SocketHolder
+        self._shd: Any = holder(self.descriptor, is_unix, self.backlog)
+        self._sfd = self._shd.get_fd()
+        self._ssp: Any = None
+
+    def use_tls(self, material: Material) -> list[int]:
+        """Serve with TLS; gives descriptors of files in memory, to be closed when the server has ended.
+
+        Granian takes names of files. These have no name that others could open, and nobody changes them between our
+        checks and Granian's reading.
+        """
+        texts = [material.chain, material.key, *([material.client_ca] if material.client_ca else [])]
+        opened = [_in_memory(text) for text in texts]
+        names = [f"/proc/self/fd/{descriptor}" for descriptor in opened]
+        client_ca = names[2] if material.client_ca else None
+        self.ssl_ctx = (True, names[0], names[1], None, material.min_version, client_ca, [], bool(client_ca))
+        return opened
+
+
+def _in_memory(text: bytes) -> int:
+    descriptor = os.memfd_create("howdah-tls", os.MFD_CLOEXEC)
+    os.write(descriptor, text)
+    return descriptor
+
+
+class Listener:
+    """One listening socket and the connections that came through it.
+
+    Args:
+        app: the ASGI application.
+        listening: a bound socket; taken over.
+        options: timeouts, limits and TLS.
+    """
+
+    def __init__(self, app: Application, listening: socket.socket, options: ListenerOptions) -> None:
+        self._socket = listening
+        self._options = options
+        self._is_leaving = False
+        self._task: asyncio.Task[None] | None = None
+        self._guard_task: asyncio.Task[None] | None = None
+        self._guard = self._make_guard()
+        served = limit_heads(self._guard.wrap(app) if self._guard else app, options.max_header_size_bytes)
+        self._server = _SocketServer(
+            self._say_close(served),
+            listening,
+            interface=Interfaces.ASGINL,
+            http=_MODES[options.mode],
+            websockets=False,
+            backlog=BACKLOG,
+            backpressure=options.max_connections,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=max(1, round(min(options.header_timeout_s, options.idle_timeout_s) * 1000)),
+                max_buffer_size=max(_READ_BUFFER_BYTES, 2 * options.max_header_size_bytes),
+            ),
+            http2_settings=HTTP2Settings(max_headers_size=max(_READ_BUFFER_BYTES, 2 * options.max_header_size_bytes)),
+            log_level=LogLevels.warning,
+            # Levels only: without `incremental` it would replace the handlers of the whole process.
+            log_dictconfig={
+                "incremental": True,
+                "handlers": {},
+                "loggers": {"_granian": {"propagate": True}, "granian.access": {"propagate": True}},
+            },
+        )
+        self._files = self._server.use_tls(options.material) if options.material else []
+
+    def start(self) -> None:
+        """Accept connections from now on; call it on the running loop."""
+        self._socket.listen(BACKLOG)
+        quiet_granian()
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._server.serve())
+        self._task.add_done_callback(self._on_end)
+        if self._guard is not None:
+            self._guard_task = loop.create_task(self._guard.watch())
+
+    def stop_accepting(self) -> None:
+        """Close the socket; requests that run are finished, idle connections closed."""
+        stop: Callable[[], None] = self._server.stop
+        stop()
+
+    def leave(self) -> None:
+        """Take no more connections, though others go on to accept on the same socket, and close none.
+
+        Each client is told with its next response that the connection ends, so that none of its requests is lost.
+        """
+        self._is_leaving = True
+        if self._server.descriptor >= 0:
+            # Granian accepts on a descriptor: this one from now on means a socket to which nobody connects.
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as nobody:
+                nobody.bind("")
+                nobody.listen(1)
+                nobody.setblocking(False)
+                os.dup2(nobody.fileno(), self._server.descriptor, inheritable=False)
+
+    async def wait_stopped(self, timeout_s: float) -> bool:
+        """Wait until the last connection has ended.
+
+        Granian itself waits for ever, hence the bound.
+
+        Returns:
+            False when some are left after ``timeout_s``.
+        """
+        await asyncio.wait([self.serving], timeout=timeout_s)
+        return self.serving.done()
+
+    @property
+    def serving(self) -> asyncio.Task[None]:
+        """The task that ends when the server does; there from `start` on."""
+        assert self._task is not None  # noqa: S101 - a mistake of the caller
+        return self._task
+
+    def close(self) -> None:
+        """Free what a listener holds that was never started."""
+        self._socket.close()
+        self._close_files()
+
+    def _make_guard(self) -> IdleGuard | None:
+        # With HTTP/1.1 alone Granian looks after idle connections itself; clients of socket files are ours.
+        if self._options.mode == "h1" or self._socket.family == socket.AF_UNIX:
+            return None
+        port = self._socket.getsockname()[1]
+        return IdleGuard(port, self._options.header_timeout_s, self._options.idle_timeout_s)
+
+    def _say_close(self, app: Application) -> Application:
+        """Let responses end their connection once the listener is leaving."""
+
+        def served(scope: Any, receive: Any, send: Any) -> Any:
+            if self._is_leaving and scope["http_version"] < "2":
+                return app(scope, receive, _closing(send))
+            return app(scope, receive, send)
+
+        return served
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        if self._guard_task is not None:
+            self._guard_task.cancel()
+        self._close_files()
+
+    def _close_files(self) -> None:
+        while self._files:
+            with contextlib.suppress(OSError):
+                os.close(self._files.pop())
+
+
+def _closing(send: Any) -> Any:
+    async def closing(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers = [header for header in message.get("headers", ()) if header[0].lower() != b"connection"]
+            message = {**message, "headers": [*headers, _CLOSE]}
+        await send(message)
+
+    return closing
 
 
 def limit_heads(app: Application, max_bytes: int) -> Application:
@@ -51,98 +246,20 @@ def limit_heads(app: Application, max_bytes: int) -> Application:
 
 async def _refuse_head(send: Any) -> None:
     text = b"431 Request Header Fields Too Large\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text)), (b"connection", b"close")]
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text)), _CLOSE]
     await send({"type": "http.response.start", "status": 431, "headers": headers})
     await send({"type": "http.response.body", "body": text})
 
 
-class _SocketServer(Server):
-    """A server on a socket that is open already; Granian's own API takes addresses only."""
-
-    def __init__(self, app: Application, listening: socket.socket, **options: Any) -> None:
-        self._given = listening
-        super().__init__(app, **options)
-
-    def _init_shared_socket(self) -> None:
-        is_unix = self._given.family == socket.AF_UNIX
-        # Granian closes the descriptor when it stops to accept.
-        holder: Any = SocketHolder
-        self._shd: Any = holder(self._given.detach(), is_unix, self.backlog)
-        self._sfd = self._shd.get_fd()
-        self._ssp: Any = None
+def request_tasks() -> list[asyncio.Task[Any]]:
+    """Give the tasks of the requests that applications have not ended, of all listeners in the running loop."""
+    # Granian has no list, and one of ours would cost every request something. A test sees that the name still fits.
+    return [task for task in asyncio.all_tasks() if _REQUEST_CORO in getattr(task.get_coro(), "__qualname__", "")]
 
 
-class Listener:
-    """One listening socket and the connections that came through it.
-
-    Args:
-        app: the ASGI application.
-        listening: a bound socket; taken over.
-        config: timeouts and limits.
-        max_connections: connections served at a time; more wait in the kernel's backlog.
-    """
-
-    def __init__(self, app: Application, listening: socket.socket, config: ServerConfig, max_connections: int) -> None:
-        self._socket = listening
-        self._server = _SocketServer(
-            limit_heads(app, config.max_header_size_bytes),
-            listening,
-            interface=Interfaces.ASGINL,
-            http=HTTPModes.http1,
-            websockets=False,
-            backlog=BACKLOG,
-            backpressure=max_connections,
-            http1_settings=HTTP1Settings(
-                header_read_timeout=max(1, round(config.header_timeout_s * 1000)),
-                max_buffer_size=max(_READ_BUFFER_BYTES, 2 * config.max_header_size_bytes),
-            ),
-            log_level=LogLevels.warning,
-            # Levels only: without `incremental` it would replace the handlers of the whole process.
-            log_dictconfig={
-                "incremental": True,
-                "handlers": {},
-                "loggers": {"_granian": {"propagate": True}, "granian.access": {"propagate": True}},
-            },
-        )
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Accept connections from now on; call it on the running loop."""
-        self._socket.listen(BACKLOG)
-        quiet_granian()
-        self._task = asyncio.get_running_loop().create_task(self._server.serve())
-
-    def stop_accepting(self) -> None:
-        """Close the socket; requests that run are finished, idle connections closed."""
-        stop: Callable[[], None] = self._server.stop
-        stop()
-
-    def open_requests(self) -> int:
-        """Count the requests of the running loop that the application has not ended."""
-        # Granian has no count, and one of ours would cost every request something; each runs in a task, and
-        # this is asked at the end only. A test sees that the name still fits.
-        return (
-            0
-            if self.serving.done()
-            else sum(_REQUEST_CORO in getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
-        )
-
-    async def wait_stopped(self, timeout_s: float) -> bool:
-        """Wait until the last connection has ended.
-
-        Granian itself waits for ever, hence the bound.
-
-        Returns:
-            False when some are left after ``timeout_s``.
-        """
-        await asyncio.wait([self.serving], timeout=timeout_s)
-        return self.serving.done()
-
-    @property
-    def serving(self) -> asyncio.Task[None]:
-        """The task that ends when the server does; there from `start` on."""
-        assert self._task is not None  # noqa: S101 - a mistake of the caller
-        return self._task
+def open_requests() -> int:
+    """Count the requests that applications have not ended."""
+    return len(request_tasks())
 
 
 class _NoNotice(logging.Filter):

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("howdah.serve")
 
-_SECOND_SIGNAL = 130
+SECOND_SIGNAL = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # How long connections may take to send what they were given, after the last request has ended.
-_LAST_BYTES_S = 2.5
+LAST_BYTES_S = 2.5
 _LOOK_S = 0.02
 _DESCRIPTORS_WANTED = 65536
 # What is not a connection: PHP's files and sockets, spools, libraries.
@@ -43,7 +43,7 @@ _MOST_CONNECTIONS = 16384
 Application = Callable[..., Any]
 
 
-class _Start:
+class PhpStart:
     """PHP's start in a thread of its own, so that imports and sockets do not wait for it."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -112,16 +112,20 @@ class ServerProcess:
             for address in addresses:
                 opened = bind(address)
                 self._sockets.append((address, opened, socket_inode(address)))
-            start = _Start(self._runtime)
+            start = PhpStart(self._runtime)
             app = self._make_app()
             import uvloop
 
-            from howdah.serve.granian import Listener
+            from howdah.serve.granian import Listener, ListenerOptions
 
             # Asked before the listeners take the sockets over.
             urls = [shown_url(address, opened) for address, opened, _ in self._sockets]
-            connections = max_connections() // len(self._sockets)
-            listeners = [Listener(app, opened, self._config, connections) for _, opened, _ in self._sockets]
+            options = ListenerOptions(
+                max_connections=max_connections() // len(self._sockets),
+                header_timeout_s=self._config.header_timeout_s,
+                max_header_size_bytes=self._config.max_header_size_bytes,
+            )
+            listeners = [Listener(app, opened, options) for _, opened, _ in self._sockets]
             start.wait()
             for address, opened, _ in self._sockets:
                 listen(address, opened)
@@ -157,7 +161,7 @@ class ServerProcess:
 
     def _on_signal(self, stop_wanted: asyncio.Event, number: int) -> None:
         if stop_wanted.is_set():
-            leave_now(_SECOND_SIGNAL)
+            leave_now(SECOND_SIGNAL)
         _log.info("%s: stopping; a second signal ends at once", signal.Signals(number).name)
         stop_wanted.set()
 
@@ -166,15 +170,17 @@ class ServerProcess:
         deadline = time.monotonic() + self._grace_s
         for listener in listeners:
             listener.stop_accepting()
-        while (open_requests := sum(listener.open_requests() for listener in listeners)) > 0:
+        from howdah.serve.granian import open_requests
+
+        while (left := open_requests()) > 0:
             if time.monotonic() >= deadline:
-                _log.warning("%d requests outlived the grace time of %g s: aborted", open_requests, self._grace_s)
+                _log.warning("%d requests outlived the grace time of %g s: aborted", left, self._grace_s)
                 break
             await asyncio.sleep(_LOOK_S)
         # While PHP stops, the loop carries the last answers out.
         stopping = asyncio.ensure_future(asyncio.to_thread(self._runtime.stop, max(0.0, deadline - time.monotonic())))
         # Not longer, because HTTP connections on which nothing was asked yet, as browsers open them, count too.
-        ended = await _all_stopped(listeners, time.monotonic() + _LAST_BYTES_S)
+        ended = await _all_stopped(listeners, time.monotonic() + LAST_BYTES_S)
         clean = await stopping
         if not clean or not ended:
             # A stuck thread would hold the interpreter's own end for ever, a client the HTTP server's.

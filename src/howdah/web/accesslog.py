@@ -1,95 +1,118 @@
-"""ASGI middleware that writes one line per request to the logger ``howdah.access``."""
+"""ASGI middleware that logs one entry per request, after its answer."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from time import perf_counter, time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from howdah.observe.access import AccessEntry, as_fields, gist
 
 if TYPE_CHECKING:
     from howdah.web.static import Message, Receive, Scope, Send
 
 _log = logging.getLogger("howdah.access")
 
+# Where inner applications find the entry of a request in its scope, to add what they know.
+ENTRY = "howdah.access"
+
 Application = Callable[..., Any]
+
+
+class Sink(Protocol):
+    """Takes entries (`howdah.observe.logs.AccessSink`)."""
+
+    @property
+    def hostnames(self) -> frozenset[str]:
+        """Hosts whose requests it wants; none means all."""
+
+    def put(self, entry: AccessEntry) -> None:
+        """Log an entry; must not block."""
+
+
+class LoggerSink:
+    """Gives entries to the logger ``howdah.access``, for programs with a logging of their own."""
+
+    hostnames: frozenset[str] = frozenset()
+
+    def put(self, entry: AccessEntry) -> None:
+        """Log the gist of an entry."""
+        if _log.isEnabledFor(logging.INFO):
+            _log.info("%s", gist(as_fields(entry, _log.name)))
 
 
 class AccessLog:
     """Log what an application answered, after it did.
 
-    A line is ``remote=... method=... uri="..." status=... bytes=... ms=...``: the address escaped as the client
-    sent it, bytes of the body as given to the server, and the milliseconds until the last of them. Status 0 means
-    that nothing was sent, ``cut=1`` that the body was not completed.
+    Size is the body's as given to the server, the duration lasts until the last piece of it. Status 0 means that
+    nothing was sent.
 
     Args:
         app: the ASGI application.
+        sinks: where entries go; none means the logger ``howdah.access``.
     """
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, sinks: Sequence[Sink] = ()) -> None:
         self._app = app
+        self._sinks = tuple(sinks) or (LoggerSink(),)
+        self._has_hosts = any(sink.hostnames for sink in self._sinks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        line = _Line(scope, send)
+        entry = _Exchange(scope, receive, send)
+        scope[ENTRY] = entry
+        started_s = perf_counter()
         try:
-            await self._app(scope, receive, line.send)
+            await self._app(scope, entry.receive, entry.send)
         finally:
-            line.write()
+            entry.duration_s = perf_counter() - started_s
+            entry.time_s = time()
+            del scope[ENTRY]  # else both would wait for the garbage collector
+            for sink in self._chosen(scope) if self._has_hosts else self._sinks:
+                sink.put(entry)
+
+    def _chosen(self, scope: Scope) -> list[Sink]:
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        return [sink for sink in self._sinks if not sink.hostnames or name in sink.hostnames]
 
 
-class _Line:
-    __slots__ = ("_scope", "_send", "_started_s", "complete", "size_bytes", "status")
+class _Exchange(AccessEntry):
+    """An entry that fills itself from what passes by."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self._scope = scope
+    __slots__ = ("_receive", "_send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope)
+        self._receive = receive
         self._send = send
-        self._started_s = time.perf_counter()
-        self.status = 0
-        self.size_bytes = 0
-        self.complete = False
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Any:
+        # No coroutine of its own: each would cost as much as everything else here.
         kind = message["type"]
-        if kind == "http.response.start":
+        if kind == "http.response.body":
+            self.size_bytes += len(message.get("body", b""))
+            self.is_complete = not message.get("more_body", False)
+        elif kind == "http.response.start":
             self.status = message["status"]
-            for name, value in message.get("headers", ()):
-                if name == b"content-length" and value.isdigit():
-                    self.size_bytes = -int(value)  # what a pathsend will send; a body counts itself
-        elif kind == "http.response.body":
-            self.size_bytes = max(self.size_bytes, 0) + len(message.get("body", b""))
-            self.complete = not message.get("more_body", False)
+            self.headers = message.get("headers", ())
         elif kind == "http.response.pathsend":
-            self.size_bytes = abs(self.size_bytes)
-            self.complete = True
-        await self._send(message)
+            self.size_bytes = _announced(self.headers)
+            self.is_complete = True
+        return self._send(message)
 
-    def write(self) -> None:
-        scope = self._scope
-        client = scope.get("client")
-        _log.info(
-            'remote=%s method=%s uri="%s" status=%d bytes=%d ms=%.1f%s',
-            client[0].removeprefix("::ffff:") if client and client[0] else "-",
-            escape(scope["method"]),
-            escape(_uri(scope)),
-            self.status,
-            max(self.size_bytes, 0),
-            (time.perf_counter() - self._started_s) * 1000,
-            "" if self.complete else " cut=1",
-        )
+    async def receive(self) -> Message:
+        message = await self._receive()
+        body = message.get("body")
+        if body:
+            self.read_bytes += len(body)
+        return message
 
 
-def _uri(scope: Scope) -> str:
-    raw = scope.get("raw_path")
-    path = raw.decode("latin-1") if raw else scope["path"]
-    query: bytes = scope.get("query_string", b"")
-    return f"{path}?{query.decode('latin-1')}" if query else path
-
-
-def escape(text: str) -> str:
-    """Write text so that it stays one quoted word of one line: nobody can forge a log entry by an address."""
-    escaped = text.encode("unicode_escape").decode("ascii") if not (text.isascii() and text.isprintable()) else text
-    return escaped.replace('"', "%22")
+def _announced(headers: Any) -> int:
+    length = dict(headers).get(b"content-length", b"0")
+    return int(length) if length.isdigit() else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -29,6 +29,8 @@ _CODINGS = (b"zstd", b"br", b"gzip")
 # Levels at which encoding costs about what sending the saved bytes would.
 _ZSTD_LEVEL, _BROTLI_QUALITY, _GZIP_LEVEL = 3, 4, 5
 _NO_BODY = frozenset({204, 206, 304})
+_ENCODED = frozenset({b"content-encoding", b"content-range"})
+_UNKNOWN, _LEFT_ALONE = -1, -2
 
 Application = Callable[..., Any]
 Header = tuple[bytes, bytes]
@@ -42,11 +44,11 @@ class Encoder(Protocol):
 
 
 class _Zstd:
-    def __init__(self) -> None:
+    def __init__(self, level: int | None) -> None:
         import zstandard
 
         self._flush_block = zstandard.COMPRESSOBJ_FLUSH_BLOCK
-        self._object = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
+        self._object = zstandard.ZstdCompressor(level=_ZSTD_LEVEL if level is None else level).compressobj()
 
     def encode(self, data: bytes, *, last: bool) -> bytes:
         head = self._object.compress(data)
@@ -54,10 +56,10 @@ class _Zstd:
 
 
 class _Brotli:
-    def __init__(self) -> None:
+    def __init__(self, level: int | None) -> None:
         import brotli  # type: ignore[import-untyped] # it ships no types
 
-        self._object = brotli.Compressor(quality=_BROTLI_QUALITY)
+        self._object = brotli.Compressor(quality=_BROTLI_QUALITY if level is None else level)
 
     def encode(self, data: bytes, *, last: bool) -> bytes:
         head: bytes = self._object.process(data)
@@ -66,30 +68,59 @@ class _Brotli:
 
 
 class _Gzip:
-    def __init__(self) -> None:
-        self._object = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    def __init__(self, level: int | None) -> None:
+        self._object = zlib.compressobj(_GZIP_LEVEL if level is None else level, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
 
     def encode(self, data: bytes, *, last: bool) -> bytes:
         head = self._object.compress(data)
         return head + self._object.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 
 
-_ENCODERS: dict[bytes, Callable[[], Encoder]] = {b"zstd": _Zstd, b"br": _Brotli, b"gzip": _Gzip}
+_ENCODERS: dict[bytes, Callable[[int | None], Encoder]] = {b"zstd": _Zstd, b"br": _Brotli, b"gzip": _Gzip}
+
+
+class Encoding(NamedTuple):
+    """What is encoded, and how.
+
+    Attributes:
+        codings: in the order of preference among those that a client likes equally.
+        minimum_bytes: smallest body worth it.
+        types: media types, ``*`` at the end stands for anything; none means those that are known to shrink.
+        levels: by coding, where they differ from the defaults.
+    """
+
+    codings: tuple[bytes, ...] = _CODINGS
+    minimum_bytes: int = MINIMUM_BYTES
+    types: tuple[bytes, ...] = ()
+    levels: tuple[tuple[bytes, int], ...] = ()
+
+    def encoder(self, coding: bytes) -> Encoder:
+        """Make an encoder for one body."""
+        return _ENCODERS[coding](dict(self.levels).get(coding))
+
+
+_DEFAULT = Encoding()
 
 
 @lru_cache(512)
-def _choose(accept_encoding: bytes) -> bytes:
+def _choose(accept_encoding: bytes, codings: tuple[bytes, ...]) -> bytes:
     best, best_quality = b"", 0.0
-    for coding in _CODINGS:
+    for coding in codings:
         quality = accepted(accept_encoding, coding)
         if quality > best_quality:
             best, best_quality = coding, quality
     return best
 
 
-def choose_coding(accept_encoding: bytes) -> bytes:
+def choose_coding(accept_encoding: bytes, codings: tuple[bytes, ...] = _CODINGS) -> bytes:
     """Choose by an Accept-Encoding header; ``b""`` is none. Headers over 512 bytes are not read."""
-    return _choose(accept_encoding) if len(accept_encoding) <= 512 else b""
+    return _choose(accept_encoding, codings) if len(accept_encoding) <= 512 else b""
+
+
+def encoding_send(accept_encoding: bytes, send: Send, encoding: Encoding = _DEFAULT) -> Send:
+    """Give a ``send`` that encodes, or the same one where the client takes no coding."""
+    coding = choose_coding(accept_encoding, encoding.codings)
+    return _Response(coding, send, encoding) if coding else send
 
 
 class Compress:
@@ -110,80 +141,76 @@ class Compress:
         if scope["type"] == "http" and scope["method"] != "HEAD":
             for name, value in scope["headers"]:
                 if name == b"accept-encoding":
-                    coding = choose_coding(value)
-                    if coding:
-                        await self._app(scope, receive, _Response(coding, send))
-                        return
+                    send = encoding_send(value, send)
                     break
         await self._app(scope, receive, send)
 
 
 @lru_cache(256)
-def _shrinks(media_type: bytes) -> bool:
-    return is_compressible(media_type) and not media_type.startswith(b"text/event-stream")
+def _shrinks(media_type: bytes, types: tuple[bytes, ...]) -> bool:
+    if media_type.startswith(b"text/event-stream"):
+        return False
+    if not types:
+        return is_compressible(media_type)
+    plain = media_type.partition(b";")[0].strip().lower()
+    return any(
+        plain.startswith(wanted[:-1]) if wanted.endswith(b"*") else wanted in {plain, media_type} for wanted in types
+    )
 
 
-class _Head(NamedTuple):
-    """What the headers of a response say about encoding it."""
-
-    compressible: bool
-    length_bytes: int
-
-
-def _read_head(start: Message) -> _Head:
+def _read_head(start: Message, encoding: Encoding) -> int:
+    """Give the length that a response announces, `_UNKNOWN`, or `_LEFT_ALONE` if it is not to be encoded."""
     compressible = False
-    length_bytes = -1
+    length_bytes = _UNKNOWN
     for name, value in start.get("headers", ()):
         if name == b"content-type":
-            compressible = _shrinks(value)
+            compressible = _shrinks(value, encoding.types)
         elif name == b"content-length":
-            length_bytes = int(value) if value.isdigit() else -1
-        elif name in {b"content-encoding", b"content-range"} or (
-            name == b"cache-control" and b"no-transform" in value.lower()
-        ):
-            return _Head(False, length_bytes)
-    if start["status"] in _NO_BODY or 0 <= length_bytes < MINIMUM_BYTES:
-        compressible = False
-    return _Head(compressible, length_bytes)
+            length_bytes = int(value) if value.isdigit() else _UNKNOWN
+            if 0 <= length_bytes < encoding.minimum_bytes:
+                return _LEFT_ALONE
+        elif name in _ENCODED or (name == b"cache-control" and b"no-transform" in value.lower()):
+            return _LEFT_ALONE
+    return length_bytes if compressible and start["status"] not in _NO_BODY else _LEFT_ALONE
 
 
 class _Response:
     """The ``send`` of one response; holds the head back until the first piece tells how large the body is."""
 
-    __slots__ = ("_coding", "_encoder", "_length_bytes", "_send", "_sent_bytes", "_start")
+    __slots__ = ("_coding", "_encoder", "_encoding", "_length_bytes", "_send", "_sent_bytes", "_start")
 
-    def __init__(self, coding: bytes, send: Send) -> None:
+    def __init__(self, coding: bytes, send: Send, encoding: Encoding) -> None:
         self._coding = coding
+        self._encoding = encoding
         self._send = send
         self._start: Message | None = None
         self._encoder: Encoder | None = None
-        self._length_bytes = -1
+        self._length_bytes = _UNKNOWN
         self._sent_bytes = 0
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
+        # A plain function, so that a message that is left alone costs no coroutine.
         kind = message["type"]
         if kind == "http.response.start":
-            head = _read_head(message)
-            if head.compressible:
+            length_bytes = _read_head(message, self._encoding)
+            if length_bytes != _LEFT_ALONE:
                 self._start = message
-                self._length_bytes = head.length_bytes
-                return
+                self._length_bytes = length_bytes
+                return _nothing()
         elif kind == "http.response.body" and (self._start is not None or self._encoder is not None):
-            await self._body(message.get("body", b""), bool(message.get("more_body", False)))
-            return
+            return self._body(message.get("body", b""), bool(message.get("more_body", False)))
         elif kind == "http.response.pathsend" and self._start is not None:
-            await self._file(message["path"])
-            return
-        await self._send(message)
+            return self._file(message["path"])
+        return self._send(message)
 
     async def _body(self, data: bytes, more: bool) -> None:
         start, self._start = self._start, None
         if start is not None:
-            if not more and len(data) < MINIMUM_BYTES:
+            if not more and len(data) < self._encoding.minimum_bytes:
                 await self._send(start)
                 await self._send({"type": "http.response.body", "body": data, "more_body": False})
                 return
-            self._encoder = _ENCODERS[self._coding]()
+            self._encoder = self._encoding.encoder(self._coding)
             if not more:
                 encoded = await self._encode(data, last=True)
                 await self._send(_encoded_start(start, self._coding, len(encoded)))
@@ -213,6 +240,10 @@ class _Response:
             await self._body(b"", more=False)
         finally:
             file.close()
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _encoded_start(start: Message, coding: bytes, length_bytes: int) -> Message:

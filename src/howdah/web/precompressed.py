@@ -7,8 +7,10 @@ import stat
 from functools import lru_cache
 from typing import NamedTuple
 
+Siblings = tuple[tuple[bytes, bytes], ...]
+
 # In the order of preference among those that a client likes equally.
-SIBLINGS = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
+SIBLINGS: Siblings = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
 
 
 class Sibling(NamedTuple):
@@ -52,7 +54,7 @@ def accepted(value: bytes, coding: bytes) -> float:
     return 1.0 if coding == b"identity" else 0.0
 
 
-def choose_sibling(path: bytes, accept_encoding: bytes) -> Sibling:
+def choose_sibling(path: bytes, accept_encoding: bytes, siblings: Siblings = SIBLINGS) -> Sibling:
     """Choose between a file and its precompressed siblings.
 
     A sibling counts only if it is itself a regular file, no link: the policy for links was checked for the
@@ -61,7 +63,7 @@ def choose_sibling(path: bytes, accept_encoding: bytes) -> Sibling:
     varies = False
     best = Sibling(path, b"", varies=False)
     best_quality = 0.0
-    for coding, suffix in SIBLINGS:
+    for coding, suffix in siblings:
         try:
             status = os.lstat(path + suffix)
         except OSError:

@@ -7,10 +7,11 @@ hop-by-hop headers, and a body that is as long as its Content-Length says.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from howdah.errors import RequestRejected, ScriptNotFound
+from howdah.errors import RequestRejected, ScriptError, ScriptNotFound
 
 if TYPE_CHECKING:
     from howdah.runtime.aio import Exchange
@@ -41,6 +42,20 @@ _SPECIAL = _HOP_BY_HOP | {_LENGTH, b"server"}
 Header = tuple[bytes, bytes]
 
 
+class ScriptFailed(ScriptError):
+    """PHP ended a script by a fatal error and left the page empty.
+
+    Attributes:
+        headers: what the script had set by then.
+    """
+
+    status = 500
+
+    def __init__(self, headers: list[Header]) -> None:
+        super().__init__("the PHP script ended by a fatal error; the log says which")
+        self.headers = [header for header in headers if header[0] not in {b"content-type", _LENGTH}]
+
+
 async def respond(exchange: Exchange, scope: Scope, send: Send) -> None:
     """Send everything that PHP answers to one request.
 
@@ -50,6 +65,7 @@ async def respond(exchange: Exchange, scope: Scope, send: Send) -> None:
     Raises:
         WaitTimeout: no thread came free in time; nothing was sent.
         ClientDisconnected: the client left while the request was queued.
+        ScriptFailed: PHP left the page of an error to the server; nothing was sent.
     """
     flags, status, headers, body = await exchange.next()
     while flags & INTERIM:
@@ -57,11 +73,18 @@ async def respond(exchange: Exchange, scope: Scope, send: Send) -> None:
             await _send_early_hints(headers or [], scope, send)
         flags, status, headers, body = await exchange.next()
     if flags & _HEADERS_AND_DONE == _HEADERS_AND_DONE:
+        if status == 500 and not body and scope["method"] != "HEAD" and _is_page(headers or []):
+            raise ScriptFailed(headers or [])
         prepared, body, is_whole = _whole(scope, status, headers or [], body)
         await send({"type": "http.response.start", "status": status, "headers": prepared})
         await send({"type": "http.response.body", "body": body, "more_body": not is_whole})
     else:
         await _stream(exchange, scope, status, headers, body, flags, send)
+
+
+def _is_page(headers: list[Header]) -> bool:
+    """Tell whether an answer is one for people: an API's empty 500 is its own."""
+    return all(value.startswith(b"text/html") for name, value in headers if name == b"content-type")
 
 
 def _whole(scope: Scope, status: int, headers: list[Header], body: bytes) -> tuple[list[Header], bytes, bool]:
@@ -186,19 +209,52 @@ def name_server(send: Send) -> Send:
     return send_named
 
 
-async def refuse(error: RequestRejected | ScriptNotFound, scope: Scope, send: Send) -> None:
+async def refuse(error: RequestRejected | ScriptError, scope: Scope, send: Send) -> None:
     """Answer a request that no script and no file answers: status, a line of text, and ``Retry-After``."""
-    retry_after_s = getattr(error, "retry_after_s", None)
-    extra: list[Header] = []
-    if retry_after_s is not None:
-        extra.append((b"retry-after", b"%d" % retry_after_s))
+    if isinstance(error, ScriptFailed):
+        await send_text(error.status, "the server could not answer this request", error.headers, scope, send)
+        return
     if isinstance(error, ScriptNotFound):
         detail = "nothing answers at this address"
     else:
         detail = str(error) or "the request was refused"
-        if error.reason in _BODY_UNREAD and scope.get("http_version", "1.1").startswith("1"):
-            extra.append((b"connection", b"close"))
-    await send_text(error.status, detail, extra, scope, send)
+    extra = refusal_headers(error, scope)
+    await send_text(getattr(error, "status", 500), detail, extra, scope, send)
+
+
+def refusal_headers(error: Exception, scope: Scope) -> list[Header]:
+    """Give the header fields that belong to a refusal, whatever its page looks like."""
+    headers: list[Header] = list(getattr(error, "headers", ()))
+    retry_after_s = getattr(error, "retry_after_s", None)
+    if retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % retry_after_s))
+    if getattr(error, "reason", "") in _BODY_UNREAD and scope.get("http_version", "1.1").startswith("1"):
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+def with_status(send: Send, status: int) -> Send:
+    """Give a ``send`` that answers with this status in place of 200."""
+
+    def send_with_status(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            message = {**message, "status": status}
+        return send(message)
+
+    return send_with_status
+
+
+def with_headers(send: Send, headers: list[Header]) -> Send:
+    """Give a ``send`` that adds header fields to the answer, unless it has them."""
+
+    def send_with_headers(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            names = {name for name, _ in message["headers"]}
+            added = [header for header in headers if header[0] not in names]
+            message = {**message, "headers": [*message["headers"], *added]}
+        return send(message)
+
+    return send_with_headers
 
 
 async def send_text(status: int, detail: str, extra: list[Header], scope: Scope, send: Send) -> None:
@@ -211,15 +267,25 @@ async def send_text(status: int, detail: str, extra: list[Header], scope: Scope,
         scope: the request.
         send: ASGI's.
     """
-    # RFC 9110 renamed it; HTTPStatus follows in Python 3.13.
-    phrase = "Content Too Large" if status == 413 else HTTPStatus(status).phrase
-    text = f"{status} {phrase}: {detail}\n".encode("utf-8", "backslashreplace")
-    headers: list[Header] = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (_LENGTH, b"%d" % len(text)),
-        SERVER,
-        *extra,
-    ]
-    body: dict[str, Any] = {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else text}
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({**body, "more_body": False})
+    text = f"{status} {phrase(status)}: {detail}\n".encode("utf-8", "backslashreplace")
+    await send_body(status, text, [(b"content-type", b"text/plain; charset=utf-8"), *extra], scope, send)
+
+
+async def send_body(status: int, body: bytes, headers: list[Header], scope: Scope, send: Send) -> None:
+    """Send a whole answer of our own: head, length, and the body unless the method is HEAD."""
+    if status in {204, 304}:
+        start, body = [*headers, SERVER], b""
+    else:
+        start = [*headers, (_LENGTH, b"%d" % len(body)), SERVER]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body, "more_body": False})
+
+
+def phrase(status: int) -> str:
+    """Give the text that belongs to a status."""
+    if status == 413:  # RFC 9110 renamed it; HTTPStatus follows in Python 3.13
+        return "Content Too Large"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

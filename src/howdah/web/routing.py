@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote_from_bytes
 
 from howdah.cgi.paths import clean_path, decode_path, is_script_name, join_root, normalize_path, script_end
+from howdah.config.model import WorkerConfig
 from howdah.errors import ScriptNotFound
 from howdah.runtime.site import Site, Target
 
@@ -25,9 +26,10 @@ _NOT_IN_QUERY = re.compile(rb"[^\x21-\x7e]")
 
 
 class ScriptRoute(NamedTuple):
-    """Run this script."""
+    """Run this script; ``worker`` is the one whose ``match`` chose it, which then takes the request."""
 
     target: Target
+    worker: WorkerConfig | None = None
 
 
 class FileRoute(NamedTuple):
@@ -47,7 +49,9 @@ class RedirectRoute(NamedTuple):
 Route = ScriptRoute | FileRoute | RedirectRoute
 
 
-def route(site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method: str = "GET") -> Route:
+def route(
+    site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method: str = "GET", *, files: bool = True
+) -> Route:
     """Decide who answers a request.
 
     The candidates of ``try_files`` are tried in order. A folder without its trailing slash is redirected
@@ -60,6 +64,7 @@ def route(site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method:
         query: raw query string, kept by redirects.
         mount: decoded ASGI ``root_path``.
         method: not looked at: files answer 405 to methods they do not know, redirects keep the method.
+        files: static files are served; otherwise they count as nothing that answers.
 
     Raises:
         InvalidPath: the path holds NUL.
@@ -68,7 +73,7 @@ def route(site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method:
     """
     path = decode_path(raw_path)
     if mount and not path:
-        return _redirect(b"/", query, mount)
+        return folder_redirect(b"/", query, mount)
     is_folder: bool | None = None
     for candidate in site.candidates(path):
         if is_folder is False and candidate.is_below_path:
@@ -78,7 +83,7 @@ def route(site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method:
                 target = site.script(candidate.path, mount)
             except ScriptNotFound:
                 continue
-            return _redirect(path, query, mount) if candidate.redirects else ScriptRoute(target)
+            return folder_redirect(path, query, mount) if candidate.redirects else ScriptRoute(target)
         status = site.file(candidate.path)
         found_folder = status is not None and stat.S_ISDIR(status.st_mode)
         if candidate.is_path:
@@ -86,14 +91,16 @@ def route(site: Site, raw_path: bytes, query: bytes, mount: bytes = b"", method:
         if status is None or found_folder != candidate.is_folder:
             continue
         if not found_folder:
+            if not files:
+                break
             return FileRoute(join_root(site.root, candidate.path), status)
-        found = _index(site, path, query, mount, scripts=True)
+        found = _index(site, path, query, mount, scripts=True, files=files)
         if found is not None:
             return found
-    return _by_path(site, path, query, mount)
+    return _by_path(site, path, query, mount, files=files)
 
 
-def _index(site: Site, path: bytes, query: bytes, mount: bytes, *, scripts: bool) -> Route | None:
+def _index(site: Site, path: bytes, query: bytes, mount: bytes, *, scripts: bool, files: bool) -> Route | None:
     """Find what shows a folder: its index script if asked for, or its ``index.html``."""
     below = clean_path(normalize_path(path)).rstrip(b"/") + b"/"
     found: Route | None = None
@@ -101,23 +108,23 @@ def _index(site: Site, path: bytes, query: bytes, mount: bytes, *, scripts: bool
     if scripts and is_script_name(index, site.suffixes):
         with suppress(ScriptNotFound):
             found = ScriptRoute(site.script(below + index, mount))
-    if found is None and not is_script_name(_STATIC_INDEX, site.suffixes):
+    if found is None and files and not is_script_name(_STATIC_INDEX, site.suffixes):
         status = site.file(below + _STATIC_INDEX)
         if status is not None and stat.S_ISREG(status.st_mode):
             found = FileRoute(join_root(site.root, below + _STATIC_INDEX), status)
     if found is not None and not path.endswith(b"/"):
-        return _redirect(path, query, mount)
+        return folder_redirect(path, query, mount)
     return found
 
 
-def _by_path(site: Site, path: bytes, query: bytes, mount: bytes) -> Route:
+def _by_path(site: Site, path: bytes, query: bytes, mount: bytes, *, files: bool) -> Route:
     path = normalize_path(path)
     if script_end(path, site.suffixes) >= 0:
         return ScriptRoute(site.script(path, mount))
     path = clean_path(path)
-    status = site.file(path)
+    status = site.file(path) if files else None
     if status is not None and stat.S_ISDIR(status.st_mode):
-        found = _index(site, path, query, mount, scripts=False)
+        found = _index(site, path, query, mount, scripts=False, files=True)
         if found is not None:
             return found
     elif status is not None:
@@ -125,7 +132,8 @@ def _by_path(site: Site, path: bytes, query: bytes, mount: bytes) -> Route:
     raise ScriptNotFound(f"nothing at {path.decode('ascii', 'backslashreplace')}")
 
 
-def _redirect(path: bytes, query: bytes, mount: bytes) -> RedirectRoute:
+def folder_redirect(path: bytes, query: bytes, mount: bytes) -> RedirectRoute:
+    """Give the redirect from a folder to itself with a slash."""
     # Made from the clean path and escaped anew: //host/.. or /\host would send the client to another host.
     folder = clean_path(normalize_path(path)).rstrip(b"/") + b"/"
     prefix = mount.strip(b"/")

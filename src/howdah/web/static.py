@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from howdah.errors import Forbidden, ScriptNotFound
 from howdah.web.conditional import etag, evaluate, http_date, range_applies
 from howdah.web.mime import guess_type, is_compressible
-from howdah.web.precompressed import Sibling, choose_sibling
+from howdah.web.precompressed import SIBLINGS, Sibling, Siblings, choose_sibling
 from howdah.web.ranges import (
     ByteRange,
     RangeNotSatisfiable,
@@ -65,7 +65,9 @@ class _File(NamedTuple):
     headers: Headers
 
 
-async def send_file(route: FileRoute, scope: Scope, receive: Receive, send: Send) -> None:
+async def send_file(
+    route: FileRoute, scope: Scope, receive: Receive, send: Send, siblings: Siblings = SIBLINGS
+) -> None:
     """Answer a request with a file.
 
     Handles validators, ranges, precompressed siblings, HEAD and OPTIONS; other methods get 405. The file
@@ -74,6 +76,13 @@ async def send_file(route: FileRoute, scope: Scope, receive: Receive, send: Send
     the server took the one before. A large whole file is handed to a server that offers
     ``http.response.pathsend``, which then opens it itself; a middleware that must see the body removes that
     extension from the scope.
+
+    Args:
+        route: the file.
+        scope: ASGI's.
+        receive: ASGI's.
+        send: ASGI's.
+        siblings: codings and suffixes of precompressed siblings that are looked for.
 
     Raises:
         ScriptNotFound: the file disappeared since it was routed.
@@ -87,8 +96,8 @@ async def send_file(route: FileRoute, scope: Scope, receive: Receive, send: Send
     wanted = _wanted_headers(scope)
     media_type = guess_type(route.path)
     chosen = Sibling(route.path, b"", varies=False)
-    if is_compressible(media_type):
-        chosen = choose_sibling(route.path, wanted.get(b"accept-encoding", b""))
+    if siblings and is_compressible(media_type):
+        chosen = choose_sibling(route.path, wanted.get(b"accept-encoding", b""), siblings)
     fd = _open(chosen)
     try:
         status = os.fstat(fd)

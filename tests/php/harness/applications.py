@@ -15,7 +15,8 @@ def application(description: dict[str, Any]) -> Any:
     """Build an application.
 
     The description holds ``kind`` (``server`` or ``app``), ``root``, ``options`` of the site, ``runtime``
-    options, and maybe ``mount``: a prefix in a ``starlette`` or ``fastapi`` application (``framework``).
+    options, and maybe ``worker``: fields of a worker script, and ``mount``: a prefix in a ``starlette`` or
+    ``fastapi`` application (``framework``).
     """
     import howdah
 
@@ -23,6 +24,8 @@ def application(description: dict[str, Any]) -> Any:
     options = dict(description.get("options", {}))
     if "runtime" in description:
         options["runtime"] = howdah.Runtime(**description["runtime"])
+    if "worker" in description:
+        options["worker"] = howdah.Worker(**description["worker"])
     php = kind(description["root"], **options)
     mount = description.get("mount")
     if mount is None:

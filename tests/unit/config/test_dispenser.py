@@ -60,7 +60,7 @@ class TestArguments:
             (
                 "root a",
                 lambda cursor: cursor.arguments(2, 2, "root MATCHER DIR"),
-                "Caddyfile:2:1: root needs more; write it as root MATCHER DIR",
+                "Caddyfile:2:6: root needs more; write it as root MATCHER DIR",
             ),
             (
                 "root a b c",

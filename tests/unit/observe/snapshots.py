@@ -75,9 +75,9 @@ class Statistics:
     spool_files: int = 0
     spool_errors: int = 0
     recycles: dict[str, int] = field(default_factory=dict)
-    kills: int = 0
-    timeouts: int = 0
+    kills: dict[str, int] = field(default_factory=dict)
     stuck: int = 0
+    restarts: int = 0
     wipes: int = 0
     wipes_put_off: int = 0
     wipe_pause_s: float = 0.0

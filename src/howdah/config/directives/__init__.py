@@ -1,0 +1,1 @@
+"""Parse functions, one per directive; `howdah.config.schema` lists them by name."""

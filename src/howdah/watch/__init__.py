@@ -1,0 +1,1 @@
+"""Watching files: patterns, what changed, and whom to tell."""

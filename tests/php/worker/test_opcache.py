@@ -1,0 +1,106 @@
+"""OPcache with worker scripts: preloading, and wipes while workers and classic threads run."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from tests.php.harness.parallel import fetch_parallel
+from tests.php.harness.server import SCRIPTS, ServerFactory
+from tests.php.harness.waiting import wait_until
+from tests.php.harness.workers import in_worker, worker_script
+
+_APP = """<?php
+$version = require __DIR__ . '/version.php';
+$boot = bin2hex(random_bytes(6));
+while (frankenphp_handle_request(function () use ($version, $boot) {
+    header("X-Boot: $boot");
+    if (isset($_GET['reset'])) {
+        echo opcache_reset() ? 'reset ' : 'refused ';
+    }
+    if (isset($_GET['n'])) {
+        require_once __DIR__ . "/part{$_GET['n']}.php";
+        $class = "Part{$_GET['n']}";
+        echo $class::text(), ' ';
+    }
+    echo $version;
+}));
+"""
+_PART = "<?php class Part{n} {{ const TEXT = 'part {n}'; public static function text() {{ return self::TEXT; }} }}"
+
+
+def _application(folder: Path) -> None:
+    (folder / "app.php").write_text(_APP)
+    (folder / "version.php").write_text("<?php return 'one';")
+    for number in range(20):
+        (folder / f"part{number}.php").write_text(_PART.format(n=number))
+    (folder / "classic.php").write_text(
+        '<?php $n = $_GET[\'n\']; require __DIR__ . "/part$n.php"; $class = "Part$n"; echo $class::text();'
+    )
+
+
+def test_a_preloaded_function_can_be_called_in_a_worker(own_sites: ServerFactory) -> None:
+    ini = {"opcache.preload": str(SCRIPTS / "lib" / "preload.php"), "opcache.preload_user": "root"}
+    server = in_worker(own_sites, worker_script(num=2), ini=ini)
+    answers = fetch_parallel(server.url, lambda i: {"url": "/preload_check.php"})
+    assert {answer.text for answer in answers} == {"preloaded by frankenphp"}
+
+
+def test_a_reset_by_a_worker_lets_its_request_end_and_boots_every_script_with_new_code(
+    own_sites: ServerFactory, tmp_path: Path
+) -> None:
+    _application(tmp_path)
+    ini = {"opcache.validate_timestamps": "0", "opcache.file_update_protection": "0"}
+    server = own_sites(
+        {"any": {"root": str(tmp_path)}},
+        workers=[{"file": str(tmp_path / "app.php"), "num": 2}],
+        runtime={"num_threads": 3, "php_ini": ini},
+    )
+    assert server.get("/app.php").text == "one"
+    (tmp_path / "version.php").write_text("<?php return 'two';")
+    assert server.get("/app.php?reset=1").text == "reset one"
+
+    def answers() -> set[str]:
+        return {answer.text for answer in fetch_parallel(server.url, lambda i: {"url": "/app.php"}, 10)}
+
+    wait_until(lambda: answers() == {"two"}, "every thread to run new code", timeout_s=15)
+    numbers = server.statistics()
+    assert numbers["wipes"] == 1
+    assert numbers["wipe_pause_s"] < 1
+    assert server.worker()["crashes"] == 0
+
+
+def test_resets_under_load_of_both_modes_break_no_answer(own_sites: ServerFactory, tmp_path: Path) -> None:
+    _application(tmp_path)
+    server = own_sites(
+        {"any": {"root": str(tmp_path)}},
+        workers=[{"file": str(tmp_path / "app.php"), "num": 2}],
+        runtime={"num_threads": 4, "php_ini": {"opcache.file_update_protection": "0"}},
+    )
+    stop = threading.Event()
+
+    def reset() -> None:
+        while not stop.wait(0.05):
+            assert server.get("/app.php?reset=1").status_code == 200
+
+    storm = threading.Thread(target=reset)
+    storm.start()
+
+    def one_round() -> None:
+        answers = fetch_parallel(
+            server.url, lambda i: {"url": f"/app.php?n={i % 20}" if i % 2 else f"/classic.php?n={i % 20}"}, 200
+        )
+        for i, answer in enumerate(answers):
+            assert answer.status_code == 200
+            assert answer.text == (f"part {i % 20} one" if i % 2 else f"part {i % 20}")
+
+    try:
+        rounds = 0
+        while server.statistics()["wipes"] < 2 and rounds < 200:  # wipes are ten seconds apart
+            one_round()
+            rounds += 1
+    finally:
+        stop.set()
+        storm.join()
+    assert server.statistics()["wipes"] >= 2
+    one_round()

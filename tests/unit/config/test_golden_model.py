@@ -1,0 +1,91 @@
+"""Golden files of the model: tests/config/golden/model/NAME.caddytest holds input, a line that begins with dashes, JSON.
+
+That line says which part of the model the JSON is: ``model`` (all of it), one of its fields, ``steps`` or ``errors`` of
+the first site, or ``conditions`` of all steps in the first step's block.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from howdah.config.adapt import parse_config
+from howdah.config.dump import ACTIONS, CONDITIONS, from_json, parse_json, to_json
+from howdah.config.schema import HANDLERS, OPTIONS, SITE_DIRECTIVES
+
+GOLDEN = Path(__file__).resolve().parents[2] / "config" / "golden" / "model"
+FILES = sorted(GOLDEN.glob("*.caddytest"))
+SEPARATOR = "---------- "
+ENVIRON = {
+    "APP_PUBLIC_PATH": "/srv/app/public",
+    "CADDY_SERVER_ADMIN_HOST": "localhost",
+    "CADDY_SERVER_ADMIN_PORT": "2019",
+    "CADDY_SERVER_LOGGER": "json",
+    "CADDY_SERVER_LOG_LEVEL": "WARN",
+    "CADDY_SERVER_SERVER_NAME": "http://localhost:8000",
+    "CADDY_SERVER_WATCH_DIRECTIVES": "watch /srv/app/app/**/*.php\n\t\t\twatch /srv/app/routes",
+    "CADDY_SERVER_WORKER_DIRECTIVE": "num 4",
+}
+
+
+def read(path: Path) -> tuple[str, str, Any]:
+    source, _, rest = path.read_text().partition(SEPARATOR)
+    part, _, expected = rest.partition("\n")
+    return source, part, json.loads(expected)
+
+
+def part_of(document: dict[str, Any], part: str) -> Any:
+    if part == "model":
+        return document
+    if part in {"steps", "errors"}:
+        return document["sites"][0].get(part, [])
+    if part == "conditions":
+        return [step["matcher"]["conditions"] for step in document["sites"][0]["steps"][0]["action"]["steps"]]
+    return document.get(part)
+
+
+def without_positions(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {name: without_positions(one) for name, one in document.items() if name != "position"}
+    return [without_positions(one) for one in document] if isinstance(document, list) else document
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_model_is_what_the_golden_file_expects(path: Path) -> None:
+    source, part, expected = read(path)
+    model = parse_config(source, "Caddyfile", ENVIRON)
+    assert part_of(to_json(model, positions=False), part) == expected
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_json_gives_the_same_model_back(path: Path) -> None:
+    model = parse_config(read(path)[0], "Caddyfile", ENVIRON)
+    text = json.dumps(to_json(model))
+    assert parse_json(text, "x.json") == model
+    assert from_json(json.loads(text)) == model
+    assert without_positions(to_json(model)) == to_json(model, positions=False)
+
+
+def test_every_directive_option_and_matcher_stands_in_a_golden_file() -> None:
+    sources = [read(path)[0] for path in FILES]
+    words = {line.split()[0] for source in sources for line in source.splitlines() if line.strip()}
+    # The authority's options are read by one function, tested once.
+    authority = {name for name, parse in OPTIONS.items() if parse is OPTIONS["email"]}
+    assert set(HANDLERS) | set(SITE_DIRECTIVES) | (set(OPTIONS) - authority) <= words
+
+
+def test_every_part_of_the_model_stands_in_a_golden_file() -> None:
+    found = set()
+
+    def note(document: Any) -> None:
+        for one in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+            note(one)
+        if isinstance(document, dict) and "type" in document:
+            found.add(document["type"])
+
+    for path in FILES:
+        note(to_json(parse_config(read(path)[0], "Caddyfile", ENVIRON)))
+    assert found == set(ACTIONS) | set(CONDITIONS)
