@@ -27,7 +27,6 @@ _SETUP = """
 import json, os, sys, threading, time
 from howdah import Request, Runtime
 from howdah.engine.native import native
-from howdah.runtime.dump import dump
 from howdah.runtime.site import Site
 from howdah.config.model import SiteConfig
 site = Site(SiteConfig(root="."))
@@ -41,7 +40,7 @@ def start(target):
 def busy(bound_s=5):
     deadline = time.monotonic() + bound_s
     while time.monotonic() < deadline:
-        found = [entry for entry in dump(range(len(runtime._threads))) if entry["request"] and entry["backtrace"]]
+        found = [entry for entry in runtime.dump_threads() if entry["request"] and entry["backtrace"]]
         if found and "stay()" in found[0]["backtrace"] or found and "hash" in found[0]["backtrace"]:
             return found[0]["backtrace"]
     raise SystemExit("no backtrace")
@@ -102,7 +101,7 @@ runtime.start()
 thread, _ = start(b"/main.php")
 trace = None
 while trace is None:
-    trace = dump([0])[0]["backtrace"]
+    trace = runtime.dump_threads()[0]["backtrace"]
 thread.join()
 print(json.dumps(trace))
 runtime.stop()
@@ -143,7 +142,7 @@ def test_idle_threads_have_no_backtrace() -> None:
 runtime = Runtime(num_threads=2)
 runtime.start()
 handle(b"/hello.php")
-print(json.dumps(dump(range(2))))
+print(json.dumps(runtime.dump_threads()))
 runtime.stop()
 """)
     assert [entry["backtrace"] for entry in seen] == [None, None]
@@ -160,7 +159,7 @@ stopping = threading.Event()
 counts = {"traces": 0, "wrong": 0}
 def trace():
     while not stopping.is_set():
-        counts["traces"] += sum(entry["backtrace"] is not None for entry in dump(range(4)))
+        counts["traces"] += sum(entry["backtrace"] is not None for entry in runtime.dump_threads())
 def client(number):
     for serial in range(150):
         body = handle(b"/where.php?place=%s&seconds=0.002&how=%s" % (
