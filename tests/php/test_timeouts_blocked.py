@@ -20,7 +20,7 @@ LIMIT_S = 0.5
 # The stages of a kill take 0.3 s; the rest is for a busy machine.
 SLACK_S = 1.5
 
-pytestmark = pytest.mark.log_noise("(?i)request_timeout|PHP (Warning|Notice)|script is stuck")
+pytestmark = pytest.mark.log_noise("(?i)request_timeout|PHP (Warning|Notice)|is stuck")
 
 PLAIN = ["loop", "sleep", "usleep", "nanosleep", "flock", "fifo", "accept"]
 SOCKETS = ["stream", "stream for ever", "tls", "http", "pair", "writing", "select", "again and again"]
