@@ -222,7 +222,8 @@ static PyObject *statistics(PyObject *module, PyObject *unused)
     for (unsigned i = 0; i < hw_board_size(); i++) {
         requests += atomic_load(&hw_board_slot(i)->requests);
     }
-    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K}", "executed", (unsigned long long)requests, "spool_memory_bytes",
+    return Py_BuildValue("{s:i,s:K,s:K,s:K,s:K,s:K}", "storages", hw_thread_storages(), "executed",
+                         (unsigned long long)requests, "spool_memory_bytes",
                          (unsigned long long)spool.memory_bytes, "spool_file_bytes",
                          (unsigned long long)spool.file_bytes, "spool_files", (unsigned long long)spool.files_open,
                          "spool_errors", (unsigned long long)spool.errors);

@@ -24,6 +24,7 @@
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
 
+static _Atomic int storages;         /* threads that have PHP storage now; each thread for itself */
 static _Atomic uint64_t code_epoch; /* any thread; counts the times at which code may have changed */
 static __thread uint64_t seen_code; /* the value at which this thread cleaned its realpath cache */
 
@@ -45,6 +46,7 @@ int hw_thread_boot(unsigned index)
 #ifdef ZEND_TSRMLS_CACHE_UPDATE
     ZEND_TSRMLS_CACHE_UPDATE();
 #endif
+    atomic_fetch_add(&storages, 1);
     hw_opcache_thread_begin();
     hw_crash_thread_begin();
     memset(&storage, 0, sizeof storage);
@@ -60,6 +62,11 @@ int hw_thread_boot(unsigned index)
     seen_code = atomic_load(&code_epoch);
     hw_kill_thread_begin(index);
     return 0;
+}
+
+int hw_thread_storages(void)
+{
+    return atomic_load(&storages);
 }
 
 void hw_thread_forget_error(void)
@@ -85,6 +92,7 @@ void hw_thread_free(unsigned index)
     hw_self = NULL;
     hw_thread_forget_error();
     ts_free_thread();
+    atomic_fetch_sub(&storages, 1);
     hw_crash_thread_end();
     atomic_store(&slot->thread_id, 0);
 }

@@ -76,6 +76,10 @@ HW_HIDDEN int hw_thread_limit(const hw_thread_t *self);
 HW_HIDDEN void hw_thread_new_code(void);
 HW_HIDDEN void hw_thread_see_new_code(void);
 
+/* How many PHP threads have PHP storage now: as many as live, or something was not freed.
+ * Thread: any. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN int hw_thread_storages(void);
+
 /* The calling thread's record between boot and free. Thread: php. Locks: none. Owns: borrowed. Fails: never. */
 HW_HIDDEN HW_BORROWED hw_thread_t *hw_thread_self(void);
 
