@@ -26,6 +26,7 @@ from howdah.errors import (
     WorkerUnavailable,
 )
 from howdah.runtime.ledger import Ledger
+from howdah.runtime.pools import unavailable
 from howdah.runtime.stats import observe
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Exchange:
                     self._end(self.request.outcome)
                     if self.request.outcome == engine.REJECTED:
                         if self.pool is not None and self.pool.last_error is not None:
-                            raise WorkerUnavailable(f"worker {self.pool.name} does not boot", self.pool.last_error)
+                            raise unavailable(self.pool)
                         raise Draining("the server is stopping")
                     if self.request.outcome == ABORTED and not flags & HEADERS and piece[3] == b"":
                         raise ClientDisconnected("the client left before the script ran")
@@ -293,7 +294,7 @@ class LoopDispatcher:
         number = 0
         if pool is not None:
             if pool.last_error is not None and pool.is_broken():
-                raise self._refuse(WorkerUnavailable, f"worker {pool.name} does not boot", pool.last_error or "")
+                raise self._refuse_worker(pool)
             number = pool.number
             if pool.timeout_s:
                 request.timeout_s = pool.timeout_s
@@ -346,6 +347,10 @@ class LoopDispatcher:
         """Take over other limits; callable from any thread, since each is one reference."""
         self._max_wait_s = config.max_wait_time_s
         self.limits = self._runtime.limits(config)
+
+    def _refuse_worker(self, pool: WorkerPool) -> RequestRejected:
+        self.ledger.rejected[WorkerUnavailable.reason] += 1
+        return unavailable(pool)
 
     def _refuse(self, kind: type[RequestRejected], *arguments: str) -> RequestRejected:
         """Count a refusal and make its error; a local name for it where it is raised would be a reference cycle."""

@@ -97,7 +97,7 @@ class PHPApp:
             elif type(found) is RedirectRoute:
                 await send_redirect(found, send)
         except (RequestRejected, ScriptError) as error:
-            await refuse(error, scope, send)
+            await refuse(error, scope, send, shows_details=self._runner.debug)
         except ClientDisconnected:
             return
         except OSError as error:

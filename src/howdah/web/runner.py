@@ -51,9 +51,13 @@ class PhpRunner:
 
     Args:
         runtime: PHP, maybe not started yet.
+
+    Attributes:
+        debug: pages may show what PHP said.
     """
 
     def __init__(self, runtime: Runtime) -> None:
+        self.debug = runtime.config.debug
         self._runtime = runtime
         self._dispatcher: LoopDispatcher | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
