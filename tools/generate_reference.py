@@ -68,7 +68,7 @@ def options_page() -> str:
 
 _DIRECTIVES = """\
 What may stand in a site of a Caddyfile.
-[The syntax](../caddyfile-syntax.md) of words and blocks has a page of its own; so have [the global options](options.md).
+[The syntax](../caddyfile-syntax.md) of words and blocks has its own page, and so have [the global options](options.md).
 
 A directive acts on the requests that its matcher matches; without one on all.
 The order of the lines does not count: directives act in the order below, the more specific path first.

@@ -321,6 +321,23 @@ def start_sites(
     return _start(port, ["sites", str(port), json.dumps(described)], env, None, root)
 
 
+def start_caddyfile(text: str, root: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Server:
+    """Start ``howdah run`` with a Caddyfile.
+
+    Args:
+        text: its text; ``PORT`` in it is the port that the server gets.
+        root: folder with a script that answers at the first of its sites.
+        env: environment variables beside the present ones.
+        cwd: working directory of the server.
+    """
+    port = free_port()
+    folder = Path(tempfile.mkdtemp(prefix="hw-caddyfile-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "Caddyfile"
+    file.write_text(text.replace("PORT", str(port)))
+    return _start(port, ["howdah", "run", "--config", str(file)], env, cwd, root)
+
+
 def _start(
     port: int, arguments: list[str], env: Mapping[str, str] | None, cwd: Path | None, root: Path, prefix: str = ""
 ) -> Server:
