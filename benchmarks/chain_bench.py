@@ -77,7 +77,7 @@ class _Runtime:
     """PHP that runs."""
 
     is_running = ready = True
-    config = SimpleNamespace(grace_s=1.0)
+    config = SimpleNamespace(grace_s=1.0, debug=False)
 
     def __init__(self) -> None:
         self._dispatcher = _Dispatcher()

@@ -233,9 +233,10 @@ static PyObject *statistics(PyObject *module, PyObject *unused)
 
 static PyObject *record_tuple(const hw_log_record_t *record)
 {
-    return Py_BuildValue("(iKdy#y#)", record->level, (unsigned long long)record->request_id, record->time_s,
-                         record->text, (Py_ssize_t)record->message_len, record->text + record->message_len,
-                         (Py_ssize_t)record->context_len);
+    const char *context = record->text + record->message_len;
+    return Py_BuildValue("(iKdy#y#iy#)", record->level, (unsigned long long)record->request_id, record->time_s,
+                         record->text, (Py_ssize_t)record->message_len, context, (Py_ssize_t)record->context_len,
+                         record->slot, context + record->context_len, (Py_ssize_t)record->site_len);
 }
 
 static PyObject *log_take(PyObject *module, PyObject *argument)

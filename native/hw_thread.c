@@ -51,6 +51,7 @@ int hw_thread_boot(unsigned index)
     hw_crash_thread_begin();
     memset(&storage, 0, sizeof storage);
     storage.slot = index;
+    hw_log_set_origin((int)index, (hw_str_t){NULL, 0});
     hw_self = &storage;
     atomic_store(&slot->thread_id, hw_port_thread_id());
     atomic_store(&slot->life_requests, 0);
@@ -213,11 +214,15 @@ static void abandon(void)
     zend_end_try();
 }
 
-static void note_memory(hw_thread_t *self)
+void hw_thread_note_memory(hw_thread_t *self)
 {
     hw_slot_t *slot = hw_board_slot(self->slot);
+    size_t peak = zend_memory_peak_usage(0);
     atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);
-    atomic_store_explicit(&slot->peak_bytes, zend_memory_peak_usage(0), memory_order_relaxed);
+    atomic_store_explicit(&slot->peak_bytes, peak, memory_order_relaxed);
+    if (self->request != NULL && !self->finished) {
+        self->request->peak_bytes = peak;
+    }
 }
 
 bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
@@ -236,7 +241,7 @@ bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
             }
             hw_kill_rearm(self);
             execute(self);
-            note_memory(self);
+            hw_thread_note_memory(self);
             if (before_end != NULL) {
                 before_end(self);
             }

@@ -86,6 +86,10 @@ HW_HIDDEN HW_BORROWED hw_thread_t *hw_thread_self(void);
 /* Frees PHP's storage. Thread: php. Locks: GIL forbidden; takes the slot's kill lock. Fails: never. */
 HW_HIDDEN void hw_thread_free(unsigned slot);
 
+/* Notes PHP's memory for the slot, and for the request unless its response is complete.
+ * Thread: php. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_thread_note_memory(hw_thread_t *self);
+
 /* Hands the collected output over; with `end` the response is complete.
  * Thread: php, in a request. Locks: takes the record's. Fails: false when the client has left. */
 HW_HIDDEN bool hw_thread_hand_off(hw_thread_t *self);

@@ -71,11 +71,9 @@ static void report_exception(void)
     }
 }
 
-static void note_memory(unsigned index)
+static void note_memory(hw_thread_t *self)
 {
-    hw_slot_t *slot = hw_board_slot(index);
-    atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);
-    atomic_store_explicit(&slot->peak_bytes, zend_memory_peak_usage(0), memory_order_relaxed);
+    hw_thread_note_memory(self);
 #if PHP_VERSION_ID >= 80200
     zend_memory_reset_peak_usage();
 #endif
@@ -151,7 +149,7 @@ static bool end_boot(hw_thread_t *self)
     if (run.reset) {
         hw_baseline_take();
     }
-    note_memory(self->slot);
+    note_memory(self);
     become_ready(self->slot);
     return true;
 }
@@ -200,7 +198,7 @@ static bool end(hw_thread_t *self)
         run.over = true;
         return false;
     }
-    note_memory(self->slot);
+    note_memory(self);
     if (run.reset) {
         hw_baseline_restore();
     }

@@ -153,7 +153,7 @@ class FakeRuntime:
         self.stops = 0
         self.registered: list[tuple[str, Any]] = []
         self.start_errors: list[Exception] = []
-        self.config = SimpleNamespace(grace_s=1.0)
+        self.config = SimpleNamespace(grace_s=1.0, debug=False)
         self.the_dispatcher = FakeDispatcher(events)
 
     def start(self) -> None:

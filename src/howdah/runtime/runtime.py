@@ -151,7 +151,7 @@ class Runtime:
             raise EngineStartError(f"PHP did not start: {error}") from None
         native.log_take(0.0)  # what the trial has told already
         self._pid = os.getpid()
-        self._pump = LogPump()
+        self._pump = LogPump(self._origin_names)
         self._pump.start()
         if self._sync is not None:
             self._retired.append(self._sync.ledger)
@@ -375,6 +375,12 @@ class Runtime:
         if self._sync is not None:
             ledgers.append(self._sync.ledger)
         return collect(self._state, self._crew, ledgers)
+
+    def _origin_names(self, root: bytes, slot: int) -> tuple[str, str]:
+        """Give the names of the site at a document root and of the worker in a slot, for log records."""
+        site = next((site.name for site in list(self._native_sites) if site.root == root and site.name), "")
+        role = self._crew.fleet.threads[slot].role if self._crew is not None and slot >= 0 else None
+        return site, role.name if role is not None else ""
 
     def dump_threads(self) -> list[dict[str, Any]]:
         """Say what every thread is doing now, scripts with their PHP backtrace."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from howdah.cgi.variables import endpoint
 from howdah.errors import EngineStateError, HowdahError, InvalidRequest, RequestRejected
 from howdah.runtime.site import Site
+from howdah.web.accesslog import ENTRY, note_php
 from howdah.web.body import (
     UNKNOWN,
     BodyLimits,
@@ -114,6 +115,8 @@ class PhpRunner:
             await respond(exchange, scope, send)
         finally:
             exchange.close()
+            if ENTRY in scope:
+                note_php(scope[ENTRY], request, pool.name if pool is not None else "")
             if watcher.task is not None:
                 watcher.task.cancel()
 

@@ -78,7 +78,7 @@ class TestAdapt:
         assert main(["adapt", "--pretty"]) == 0
         out, err = capsys.readouterr()
         assert err == ""
-        assert out.startswith('{\n  "sites": [')
+        assert out.startswith('{\n  "runtime": {},\n  "sites": [')
         assert parse_json(out, "x") == load_config("Caddyfile", {})
 
     def test_json_may_be_the_input_too(self, capsys: pytest.CaptureFixture[str]) -> None:

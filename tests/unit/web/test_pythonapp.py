@@ -65,6 +65,10 @@ async def cannot(scope, receive, send):
 value = 3
 class Inner:
     app = staticmethod(bare)
+def make():
+    return bare
+def make_nothing():
+    raise RuntimeError("no settings")
 """
 WSGI = """
 def app(environ, start_response):
@@ -174,6 +178,10 @@ def test_short_messages_are_understood(folder: Path) -> None:
     assert (response.status, response.header("x-a")) == (204, b"1")
 
 
+def test_factory_is_called(folder: Path) -> None:
+    assert mounted(folder, "hw_echo:make()").ask("/").status == 204
+
+
 def test_body_has_a_bound(folder: Path) -> None:
     built = mounted(folder, "hw_echo:app", RequestBody(max_size_bytes=3))
     assert built.ask("/", method="POST", body=b"abcd").status == 413
@@ -234,6 +242,7 @@ class TestWsgi:
         ("hw_broken:app", r"NameError: name 'undefined' is not defined \(.*hw_broken.py, line 2\)"),
         ("hw_syntax:app", r"SyntaxError: .* \(.*hw_syntax.py, line 1\)"),
         ("hw_exit:app", "SystemExit"),
+        ("hw_echo:make_nothing()", r"make_nothing\(\) failed: RuntimeError: no settings \(.*hw_echo.py, line \d+\)"),
         (":app", "names no application"),
         ("hw_echo:", "names no application"),
     ],
