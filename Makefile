@@ -43,6 +43,7 @@ lint: tools ## style, layers, line limits, header rule
 	@$(BIN)/python tools/check_layout.py
 	@$(BIN)/python tools/check_imports.py
 	@$(BIN)/python tools/generate_states.py --check
+	@$(BIN)/python tools/generate_reference.py --check
 
 format: tools ## let the formatters rewrite Python and C
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -69,13 +69,31 @@ class _Dispatcher:
     def request(self, *parts: Any, env: Any = None) -> Any:
         return parts
 
-    def submit(self, request: Any, on_slow: Any) -> _Exchange:
+    def submit(self, request: Any, on_slow: Any, pool: Any = None) -> _Exchange:
         return _Exchange(request)
 
 
+class _Runtime:
+    """PHP that runs."""
+
+    is_running = ready = True
+    config = SimpleNamespace(grace_s=1.0, debug=False)
+
+    def __init__(self) -> None:
+        self._dispatcher = _Dispatcher()
+
+    def dispatcher(self) -> _Dispatcher:
+        return self._dispatcher
+
+    def register(self, site: Any, name: str = "") -> None:
+        pass
+
+    def worker_for(self, site: Any, script: bytes, worker: Any = None) -> None:
+        return None
+
+
 def _runtime() -> Any:
-    dispatcher = _Dispatcher()
-    return SimpleNamespace(ready=True, dispatcher=lambda: dispatcher, config=SimpleNamespace(grace_s=1.0))
+    return _Runtime()
 
 
 def main() -> None:

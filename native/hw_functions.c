@@ -20,6 +20,7 @@
 #include "hw_opcache.h"
 #include "hw_sapi.h"
 #include "hw_spawn.h"
+#include "hw_stderr.h"
 #include "hw_thread.h"
 #include "hw_timer.h"
 #include "hw_vars.h"
@@ -85,6 +86,7 @@ PHP_FUNCTION(frankenphp_finish_request)
         SG(headers_sent) = 1;
     }
     if (!hw_fork_is_child()) {
+        hw_thread_note_memory(hw_self);
         hw_thread_complete(hw_self);
     }
     RETURN_TRUE;
@@ -216,6 +218,7 @@ static PHP_MINIT_FUNCTION(howdah)
     hw_spawn_minit();
     hw_locale_minit();
     hw_fork_minit();
+    hw_stderr_minit();
     return SUCCESS;
 }
 

@@ -21,6 +21,14 @@ static uint64_t n_lost;
 static bool closed;
 static bool direct; /* written before any other thread exists */
 static _Atomic int lowest_level = HW_LOG_INFO;
+static _Thread_local int own_slot = -1;
+static _Thread_local hw_str_t own_site;
+
+void hw_log_set_origin(int slot, hw_str_t site)
+{
+    own_slot = slot;
+    own_site = site;
+}
 
 void hw_log_set_level(int level)
 {
@@ -46,19 +54,24 @@ void hw_log_put(int level, uint64_t request_id, hw_str_t message, hw_str_t conte
         fprintf(stderr, "%.*s\n", (int)message.len, message.data);
         return;
     }
-    hw_log_record_t *record = malloc(sizeof *record + message.len + context.len);
+    hw_log_record_t *record = malloc(sizeof *record + message.len + context.len + own_site.len);
     if (record != NULL) {
         record->next = NULL;
         record->level = level;
+        record->slot = own_slot;
         record->request_id = request_id;
         record->time_s = hw_port_wall_s();
         record->message_len = message.len;
         record->context_len = context.len;
+        record->site_len = own_site.len;
         if (message.len > 0) {
             memcpy(record->text, message.data, message.len);
         }
         if (context.len > 0) {
             memcpy(record->text + message.len, context.data, context.len);
+        }
+        if (own_site.len > 0) {
+            memcpy(record->text + message.len + context.len, own_site.data, own_site.len);
         }
     }
     pthread_mutex_lock(&lock);

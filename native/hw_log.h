@@ -16,12 +16,18 @@
 typedef struct hw_log_record {
     struct hw_log_record *next;
     int level;
+    int slot;            /* of the PHP thread, -1 = another one */
     uint64_t request_id; /* 0 = outside a request */
     double time_s;
     size_t message_len;
     size_t context_len; /* JSON object, or nothing */
-    char text[];        /* message, then context */
+    size_t site_len;    /* document root, or nothing */
+    char text[];        /* message, then context, then site */
 } hw_log_record_t;
+
+/* What the records of this thread say about where they come from, until the next call.
+ * Thread: php. Locks: none. Owns: borrows the site's text until then. Fails: never. */
+HW_HIDDEN void hw_log_set_origin(int slot, hw_str_t site);
 
 /* Adds a record. Thread: any. Locks: takes the log's. Owns: copies. Fails: silently, counted. */
 HW_HIDDEN void hw_log_put(int level, uint64_t request_id, hw_str_t message, hw_str_t context);

@@ -222,7 +222,8 @@ static PyObject *statistics(PyObject *module, PyObject *unused)
     for (unsigned i = 0; i < hw_board_size(); i++) {
         requests += atomic_load(&hw_board_slot(i)->requests);
     }
-    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K}", "executed", (unsigned long long)requests, "spool_memory_bytes",
+    return Py_BuildValue("{s:i,s:K,s:K,s:K,s:K,s:K}", "storages", hw_thread_storages(), "executed",
+                         (unsigned long long)requests, "spool_memory_bytes",
                          (unsigned long long)spool.memory_bytes, "spool_file_bytes",
                          (unsigned long long)spool.file_bytes, "spool_files", (unsigned long long)spool.files_open,
                          "spool_errors", (unsigned long long)spool.errors);
@@ -232,9 +233,10 @@ static PyObject *statistics(PyObject *module, PyObject *unused)
 
 static PyObject *record_tuple(const hw_log_record_t *record)
 {
-    return Py_BuildValue("(iKdy#y#)", record->level, (unsigned long long)record->request_id, record->time_s,
-                         record->text, (Py_ssize_t)record->message_len, record->text + record->message_len,
-                         (Py_ssize_t)record->context_len);
+    const char *context = record->text + record->message_len;
+    return Py_BuildValue("(iKdy#y#iy#)", record->level, (unsigned long long)record->request_id, record->time_s,
+                         record->text, (Py_ssize_t)record->message_len, context, (Py_ssize_t)record->context_len,
+                         record->slot, context + record->context_len, (Py_ssize_t)record->site_len);
 }
 
 static PyObject *log_take(PyObject *module, PyObject *argument)

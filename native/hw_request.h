@@ -97,6 +97,8 @@ typedef struct hw_request {
     struct hw_request *next_ready;
     bool listed;
 
+    uint64_t peak_bytes; /* PHP thread, before response_done: most PHP memory of the request */
+
     /* -- times; written by the builder, then the PHP thread */
     int64_t created_ns, started_ns, ended_ns;
 

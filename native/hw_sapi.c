@@ -354,6 +354,7 @@ static int deactivate(void)
 void hw_sapi_bind(hw_request_t *request)
 {
     sapi_request_info *info = &SG(request_info);
+    hw_log_set_origin((int)hw_self->slot, request->site->document_root);
     SG(server_context) = request;
     SG(options) |= SAPI_OPTION_NO_CHDIR; /* see execute() in hw_thread.c */
     SG(sapi_headers).http_response_code = 200;
@@ -372,6 +373,7 @@ void hw_sapi_bind(hw_request_t *request)
 void hw_sapi_unbind(void)
 {
     sapi_request_info *info = &SG(request_info);
+    hw_log_set_origin((int)hw_self->slot, (hw_str_t){NULL, 0});
     SG(server_context) = NULL;
     info->request_method = NULL;
     info->query_string = NULL;

@@ -24,6 +24,7 @@
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
 
+static _Atomic int storages;         /* threads that have PHP storage now; each thread for itself */
 static _Atomic uint64_t code_epoch; /* any thread; counts the times at which code may have changed */
 static __thread uint64_t seen_code; /* the value at which this thread cleaned its realpath cache */
 
@@ -45,10 +46,12 @@ int hw_thread_boot(unsigned index)
 #ifdef ZEND_TSRMLS_CACHE_UPDATE
     ZEND_TSRMLS_CACHE_UPDATE();
 #endif
+    atomic_fetch_add(&storages, 1);
     hw_opcache_thread_begin();
     hw_crash_thread_begin();
     memset(&storage, 0, sizeof storage);
     storage.slot = index;
+    hw_log_set_origin((int)index, (hw_str_t){NULL, 0});
     hw_self = &storage;
     atomic_store(&slot->thread_id, hw_port_thread_id());
     atomic_store(&slot->life_requests, 0);
@@ -60,6 +63,11 @@ int hw_thread_boot(unsigned index)
     seen_code = atomic_load(&code_epoch);
     hw_kill_thread_begin(index);
     return 0;
+}
+
+int hw_thread_storages(void)
+{
+    return atomic_load(&storages);
 }
 
 void hw_thread_forget_error(void)
@@ -85,6 +93,7 @@ void hw_thread_free(unsigned index)
     hw_self = NULL;
     hw_thread_forget_error();
     ts_free_thread();
+    atomic_fetch_sub(&storages, 1);
     hw_crash_thread_end();
     atomic_store(&slot->thread_id, 0);
 }
@@ -205,11 +214,15 @@ static void abandon(void)
     zend_end_try();
 }
 
-static void note_memory(hw_thread_t *self)
+void hw_thread_note_memory(hw_thread_t *self)
 {
     hw_slot_t *slot = hw_board_slot(self->slot);
+    size_t peak = zend_memory_peak_usage(0);
     atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);
-    atomic_store_explicit(&slot->peak_bytes, zend_memory_peak_usage(0), memory_order_relaxed);
+    atomic_store_explicit(&slot->peak_bytes, peak, memory_order_relaxed);
+    if (self->request != NULL && !self->finished) {
+        self->request->peak_bytes = peak;
+    }
 }
 
 bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
@@ -228,7 +241,7 @@ bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
             }
             hw_kill_rearm(self);
             execute(self);
-            note_memory(self);
+            hw_thread_note_memory(self);
             if (before_end != NULL) {
                 before_end(self);
             }

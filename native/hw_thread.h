@@ -76,11 +76,19 @@ HW_HIDDEN int hw_thread_limit(const hw_thread_t *self);
 HW_HIDDEN void hw_thread_new_code(void);
 HW_HIDDEN void hw_thread_see_new_code(void);
 
+/* How many PHP threads have PHP storage now: as many as live, or something was not freed.
+ * Thread: any. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN int hw_thread_storages(void);
+
 /* The calling thread's record between boot and free. Thread: php. Locks: none. Owns: borrowed. Fails: never. */
 HW_HIDDEN HW_BORROWED hw_thread_t *hw_thread_self(void);
 
 /* Frees PHP's storage. Thread: php. Locks: GIL forbidden; takes the slot's kill lock. Fails: never. */
 HW_HIDDEN void hw_thread_free(unsigned slot);
+
+/* Notes PHP's memory for the slot, and for the request unless its response is complete.
+ * Thread: php. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_thread_note_memory(hw_thread_t *self);
 
 /* Hands the collected output over; with `end` the response is complete.
  * Thread: php, in a request. Locks: takes the record's. Fails: false when the client has left. */

@@ -533,6 +533,13 @@ static PyObject *request_fed(PyObject *object, void *unused)
     return PyLong_FromSize_t(request->body_stream != NULL ? hw_body_peek_len(request->body_stream) : 0);
 }
 
+static PyObject *request_peak(PyObject *object, void *unused)
+{
+    (void)unused;
+    hw_request_t *request = REQUEST(object);
+    return PyLong_FromUnsignedLongLong(atomic_load(&request->response_done) ? request->peak_bytes : 0);
+}
+
 static PyMethodDef request_methods[] = {
     {"set_body", request_set_body, METH_O, NULL},
     {"set_body_file", (PyCFunction)(void (*)(void))request_set_body_file, METH_FASTCALL, NULL},
@@ -559,6 +566,7 @@ static PyGetSetDef request_getset[] = {
     {"timeout_s", request_timeout, request_set_timeout, "Wall-clock limit of the script, 0 = the runtime's.", NULL},
     {"label", request_label, NULL, "Method and URI.", NULL},
     {"spooled_bytes", request_spooled, NULL, "Bytes of the response that went through the spool file.", NULL},
+    {"peak_bytes", request_peak, NULL, "Most PHP memory of the request, 0 while it runs.", NULL},
     {"fed_bytes", request_fed, NULL, "Bytes of a streamed body that PHP has not read.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -55,11 +55,9 @@ static void report_exception(void)
     }
 }
 
-static void note_memory(unsigned index)
+static void note_memory(hw_thread_t *self)
 {
-    hw_slot_t *slot = hw_board_slot(index);
-    atomic_store_explicit(&slot->memory_bytes, zend_memory_usage(0), memory_order_relaxed);
-    atomic_store_explicit(&slot->peak_bytes, zend_memory_peak_usage(0), memory_order_relaxed);
+    hw_thread_note_memory(self);
 #if PHP_VERSION_ID >= 80200
     zend_memory_reset_peak_usage();
 #endif
@@ -135,7 +133,7 @@ static bool end_boot(hw_thread_t *self)
     if (run.reset) {
         hw_baseline_take();
     }
-    note_memory(self->slot);
+    note_memory(self);
     become_ready(self->slot);
     return true;
 }
@@ -184,7 +182,7 @@ static bool end(hw_thread_t *self)
         run.over = true;
         return false;
     }
-    note_memory(self->slot);
+    note_memory(self);
     if (run.reset) {
         hw_baseline_restore();
     }
@@ -198,6 +196,15 @@ static bool end(hw_thread_t *self)
     return true;
 }
 
+/* The child of a fork has no server to ask for requests: its script ends, with shutdown functions and destructors. */
+static void leave_child(void)
+{
+    if (!run.over && EG(exception) == NULL) {
+        zend_throw_unwind_exit();
+    }
+    run.over = true;
+}
+
 void hw_worker_handle(zend_fcall_info *info, zend_fcall_info_cache *cache, zval *return_value)
 {
     hw_thread_t *self = hw_self;
@@ -206,7 +213,10 @@ void hw_worker_handle(zend_fcall_info *info, zend_fcall_info_cache *cache, zval 
         zend_throw_exception(spl_ce_RuntimeException, "frankenphp_handle_request() called while not in worker mode", 0);
         return;
     }
-    hw_fork_exit_if_child(EG(exit_status));
+    if (hw_fork_is_child()) {
+        leave_child();
+        return;
+    }
     if (run.in_handler && !run.over) {
         zend_throw_exception(spl_ce_RuntimeException,
                              "frankenphp_handle_request() called inside its own callback: a thread handles one request "
@@ -230,7 +240,10 @@ void hw_worker_handle(zend_fcall_info *info, zend_fcall_info_cache *cache, zval 
     info->param_count = 0;
     zend_call_function(info, cache);
     zval_ptr_dtor(&result);
-    hw_fork_exit_if_child(EG(exit_status));
+    if (hw_fork_is_child()) {
+        leave_child();
+        return;
+    }
     if (end(self)) {
         ZVAL_TRUE(return_value);
     }

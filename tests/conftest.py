@@ -20,6 +20,7 @@ from tests.php.harness.server import (  # noqa: E402
     Server,
     ServerFactory,
     start_asgi,
+    start_caddyfile,
     start_configured,
     start_server,
     start_sites,
@@ -112,6 +113,18 @@ def own_server() -> ServerFactory:
 def module_configured() -> Iterator[ServerFactory]:
     """Start servers with settings that have no flag; they live as long as a test module."""
     yield from _keep(start_configured)
+
+
+@pytest.fixture(scope="module")
+def module_caddyfile() -> Iterator[ServerFactory]:
+    """Start servers with a Caddyfile; they live as long as a test module."""
+    yield from _keep(start_caddyfile)
+
+
+@pytest.fixture
+def own_caddyfile() -> ServerFactory:
+    """Start servers with a Caddyfile; they live as long as one test."""
+    return _lend(start_caddyfile)
 
 
 @pytest.fixture(scope="module")

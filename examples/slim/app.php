@@ -38,10 +38,11 @@ $session = function (Request $request, Response $response, callable $next): Resp
     }
 };
 
-$app->get('/', function (Request $request, Response $response) use ($container, $page): Response {
+$mode = isset($_SERVER['FRANKENPHP_WORKER']) ? 'worker' : 'classic'; // set while a worker boots, not in its requests
+$app->get('/', function (Request $request, Response $response) use ($container, $page, $mode): Response {
     $visits = $container->get('visits');
     $facts = [
-        'Mode' => isset($_SERVER['FRANKENPHP_WORKER']) ? 'worker' : 'classic',
+        'Mode' => $mode,
         'Requests that this application has handled' => ++$visits['count'],
         'PHP' => PHP_VERSION,
     ];

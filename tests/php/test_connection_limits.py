@@ -15,7 +15,7 @@ _PATIENCE_S = 5.0
 @pytest.fixture(scope="module")
 def impatient(module_configured: ServerFactory) -> Server:
     """A server that waits one second for the head of a request, and takes heads of 16 KiB."""
-    return module_configured(SCRIPTS, header_timeout_s=1.0, max_header_size_bytes=16 * 1024)
+    return module_configured(SCRIPTS, read_header_timeout_s=1.0, idle_timeout_s=1.0, max_header_size_bytes=16 * 1024)
 
 
 def test_a_connection_that_says_nothing_is_closed(impatient: Server) -> None:

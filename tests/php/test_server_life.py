@@ -200,6 +200,7 @@ def test_a_unix_socket_can_be_listened_on(tmp_path: Path) -> None:
     assert process.returncode == 0, output
 
 
+@pytest.mark.log_noise("http.log.access")
 def test_the_access_log_has_one_line_per_request(own_server: ServerFactory) -> None:
     server = own_server(SCRIPTS, "--access-log")
     server.get("/hello.php?i=1")

@@ -36,6 +36,7 @@ class FakeRequest:
             self.headers,
         ) = arguments
         self.env: Any = None
+        self.pool: Any = None
         self.body = b""
         self.spooled = False
         self.fed: list[bytes] = []
@@ -129,10 +130,11 @@ class FakeDispatcher:
         request.full_after = self.full_after
         return request
 
-    def submit(self, request: FakeRequest, on_slow: Callable[[Any], None]) -> FakeExchange:
+    def submit(self, request: FakeRequest, on_slow: Callable[[Any], None], pool: Any = None) -> FakeExchange:
         if self.refusal is not None:
             self.reject(self.refusal)
             raise self.refusal
+        request.pool = pool
         exchange = FakeExchange(request, self.events, on_slow)
         self.exchanges.append(exchange)
         return exchange
@@ -149,8 +151,9 @@ class FakeRuntime:
         self.ready = ready
         self.starts = 0
         self.stops = 0
+        self.registered: list[tuple[str, Any]] = []
         self.start_errors: list[Exception] = []
-        self.config = SimpleNamespace(grace_s=1.0)
+        self.config = SimpleNamespace(grace_s=1.0, debug=False)
         self.the_dispatcher = FakeDispatcher(events)
 
     def start(self) -> None:
@@ -163,6 +166,16 @@ class FakeRuntime:
         self.stops += 1
         self.ready = False
         return True
+
+    @property
+    def is_running(self) -> bool:
+        return self.ready
+
+    def register(self, site: Any, name: str = "") -> None:
+        self.registered.append((name, site))
+
+    def worker_for(self, site: Any, script: bytes, worker: Any = None) -> Any:
+        return worker
 
     def dispatcher(self) -> FakeDispatcher:
         return self.the_dispatcher

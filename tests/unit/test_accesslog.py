@@ -26,7 +26,6 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         entry = {**scope}[ENTRY]
         entry.php = (7, 2, "api", 2048, 0.25, 0.5)
         entry.user = "ann"
-        entry.client = ("192.0.2.1", 0)
     status = 404 if scope["path"] == "/missing" else 200
     headers = [(b"content-length", b"6"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -93,8 +92,22 @@ def test_names_of_caddy_are_kept() -> None:
 def test_what_php_knows_is_added() -> None:
     entry = Lines().ask("/php")
     assert entry["php"] == {"request_id": 7, "thread": 2, "worker": "api", "memory": 2048, "queue": 0.25, "time": 0.5}
-    assert (entry["user_id"], entry["request"]["client_ip"]) == ("ann", "192.0.2.1")
-    assert entry["request"]["remote_ip"] == "127.0.0.1"
+    assert entry["user_id"] == "ann"
+
+
+def test_the_client_behind_a_proxy_is_named() -> None:
+    lines = Lines()
+    scope = {
+        **Client(app)._scope("GET", b"/", []),
+        "client": ("2001:db8::1", 0),
+        "howdah.peer": ("::ffff:10.0.0.1", 99),
+    }
+
+    async def nothing(message: Any) -> None: ...
+
+    asyncio.run(AccessLog(app, [lines.sink])(scope, None, nothing))  # type: ignore[arg-type]
+    request = json.loads(lines.lines[0])["request"]
+    assert (request["remote_ip"], request["remote_port"], request["client_ip"]) == ("10.0.0.1", "99", "2001:db8::1")
 
 
 def test_errors_and_cut_answers_have_their_level() -> None:

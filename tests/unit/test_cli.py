@@ -9,8 +9,9 @@ import pytest
 
 from howdah import _version
 from howdah.cli import main as cli
-from howdah.cli.php_server import make_config, make_parser, parse_ini_entry
-from howdah.config.model import Config, RuntimeConfig, ServerConfig, SiteConfig
+from howdah.cli.php_server import DEFAULT_WATCH, make_model, make_parser, parse_ini_entry, parse_worker
+from howdah.config.http import Admin, Encode, HttpServers, HttpSite, Log, Php, ServerModel, SiteAddress, Step
+from howdah.config.model import RuntimeConfig, SiteConfig, WorkerConfig
 from howdah.errors import ConfigError
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
@@ -25,14 +26,8 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return code, output.out, output.err
 
 
-@pytest.fixture(autouse=True)
-def no_logging(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the commands from setting up logging in the process of the tests."""
-    monkeypatch.setattr("howdah.cli.logs.configure_logging", lambda **_: None)
-
-
-def config(*words: str) -> Config:
-    return make_config(make_parser().parse(list(words)))
+def model(*words: str) -> ServerModel:
+    return make_model(make_parser().parse(list(words)))
 
 
 class TestMain:
@@ -70,6 +65,9 @@ class TestMain:
             (["-l", "8000"], "has no port"),
             (["-r", "/nowhere"], "does not exist"),
             (["-l"], "expected one argument"),
+            (["--watch"], "--watch restarts workers, and there is none"),
+            (["--max-threads", "many"], "'many' is no whole number"),
+            (["-w", "a.php,many"], "'a.php,many' is no worker"),
         ],
     )
     def test_mistakes_are_one_sentence_and_exit_with_2(
@@ -91,33 +89,60 @@ class TestMain:
 
 class TestFlags:
     def test_defaults_are_those_of_the_model(self) -> None:
-        assert config() == Config(RuntimeConfig(), (SiteConfig(),), ServerConfig())
+        site = HttpSite(
+            (SiteAddress("http", port=8000),), (Step(Encode()), Step(Php(SiteConfig()))), bind=("127.0.0.1",)
+        )
+        servers = HttpServers(https_port=0, auto_https="off")
+        assert model() == ServerModel(RuntimeConfig(), (site,), servers, Admin(enabled=False))
 
     def test_every_flag_reaches_the_model(self) -> None:
         words = (
-            "-r site -l :8080 --listen unix//run/h.sock --num-threads 3 --max-wait-time 500ms --max-queue 7 "
-            "--max-requests 9 --request-timeout 1m "
+            "-r site -l :8080 --listen unix//run/h.sock --num-threads 3 --max-threads auto --max-idle-time 9s "
+            "--max-wait-time 500ms --max-queue 7 --max-requests 9 --request-timeout 1m "
             "--max-body-size 20MiB --php-ini a=1 --php-ini b.c=x=y --no-request-buffering --no-compress "
-            "--symlinks inside -a -v --grace 2m"
+            "--symlinks inside -a -v --grace 2m -w a.php -w b,c.php,4 --watch --watch=*.php"
         )
-        made = config(*words.split())
+        made = model(*words.split())
+        watch = (DEFAULT_WATCH, "*.php")
         assert made.runtime == RuntimeConfig(
             num_threads=3,
+            max_threads="auto",
+            max_idle_time_s=9.0,
             max_requests=9,
             request_timeout_s=60.0,
             max_wait_time_s=0.5,
             max_queue=7,
             grace_s=120.0,
             php_ini={"a": "1", "b.c": "x=y"},
+            workers=(WorkerConfig("a.php", watch=watch), WorkerConfig("b,c.php", 4, watch=watch)),
             debug=True,
         )
-        assert made.sites == (
-            SiteConfig(root="site", symlinks="inside", request_buffering=False, max_body_size_bytes=20 << 20),
-        )
-        assert made.server == ServerConfig(listen=(":8080", "unix//run/h.sock"), access_log=True, compress=False)
+        site = SiteConfig(root="site", symlinks="inside", request_buffering=False, max_body_size_bytes=20 << 20)
+        assert [one.addresses for one in made.sites] == [
+            (SiteAddress("http", port=8080),),
+            (SiteAddress(unix="/run/h.sock"),),
+        ]
+        assert all(one.steps == (Step(Php(site)),) and one.logs == (Log(),) for one in made.sites)
+
+    def test_domain_gets_tls_and_redirects(self) -> None:
+        made = model("-d", "example.com")
+        assert [(one.addresses, one.bind) for one in made.sites] == [((SiteAddress(host="example.com"),), ())]
+        assert made.servers.auto_https == "on"
+
+    def test_domain_at_an_address_gets_tls_there_alone(self) -> None:
+        made = model("-d", "example.com", "-l", "127.0.0.1:8443")
+        assert [(one.addresses, one.bind) for one in made.sites] == [
+            ((SiteAddress(host="example.com", port=8443),), ("127.0.0.1",))
+        ]
+        assert made.servers.auto_https == "disable_redirects"
 
     def test_later_ini_entries_win(self) -> None:
-        assert dict(config("--php-ini", "a=1", "--php-ini", "a=2").runtime.php_ini) == {"a": "2"}
+        assert dict(model("--php-ini", "a=1", "--php-ini", "a=2").runtime.php_ini) == {"a": "2"}
+
+    @pytest.mark.parametrize("text", ["a.php,x", "a.php,-1", "", ",3"])
+    def test_what_is_no_worker(self, text: str) -> None:
+        with pytest.raises(ConfigError):
+            parse_worker(text)
 
     @pytest.mark.parametrize(("text", "entry"), [("a=", ("a", "")), (" a = b ", ("a", "b")), ("a=b=c", ("a", "b=c"))])
     def test_ini_entries(self, text: str, entry: tuple[str, str]) -> None:

@@ -74,7 +74,6 @@ final class Controller
         return new JsonResponse([
             'kernel' => ++$this->handledByThisKernel,
             'request' => ++$this->visits->inThisRequest,
-            'worker' => isset($_SERVER['FRANKENPHP_WORKER']),
         ]);
     }
 

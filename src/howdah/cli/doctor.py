@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from howdah.cli.doctor_finding import Finding
 from howdah.cli.parser import Parser
+from howdah.cli.php_server import DEFAULT_LISTEN
 from howdah.config.http import Php, Routes, ServerModel, Step
-from howdah.config.model import ServerConfig, WorkerConfig
+from howdah.config.model import WorkerConfig
 from howdah.errors import HowdahError
 from howdah.serve.address import Address, parse_address
 
@@ -51,7 +52,7 @@ def _look(config_file: str | None, addresses: Sequence[Address]) -> Iterator[Fin
         model = found or model
         asked += planned
     elif not asked:
-        asked = [parse_address(text) for text in ServerConfig().listen]
+        asked = [parse_address(text) for text in (DEFAULT_LISTEN,)]
     yield from check_php(model.runtime, all_workers(model))
     yield from check_system()
     yield from check_addresses(asked)

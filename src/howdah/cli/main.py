@@ -10,8 +10,12 @@ from importlib import import_module
 from howdah.errors import ConfigError, HowdahError
 
 _COMMANDS = {
+    "run": ("howdah.cli.run", "serve the sites of a Caddyfile"),
     "php-server": ("howdah.cli.php_server", "serve a folder of PHP scripts and files over HTTP"),
     "php-cli": ("howdah.cli.php_cli", "run the command-line PHP of the same build"),
+    "reload": ("howdah.cli.control:run_reload", "put a changed Caddyfile in force in the running server"),
+    "stop": ("howdah.cli.control:run_stop", "let the running server end"),
+    "trust": ("howdah.cli.control:run_trust", "say how to trust the certificates of `tls internal`"),
     "threads": ("howdah.cli.threads", "show what every PHP thread of a running server does"),
     "restart-workers": ("howdah.cli.restart_workers", "let the worker scripts of a running server boot again"),
     "doctor": ("howdah.cli.doctor", "look at PHP, the machine and a configuration, and say what to do"),

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import os
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Literal
 
-from howdah._version import __version__
 from howdah.cli.parser import Parser, value_of
 from howdah.cli.units import parse_count, parse_duration, parse_size
-from howdah.config.model import Config, RuntimeConfig, ServerConfig, SiteConfig
+from howdah.config.http import Admin, Encode, HttpServers, HttpSite, Log, Php, ServerModel, SiteAddress, Step
+from howdah.config.model import RuntimeConfig, SiteConfig, WorkerConfig
 from howdah.errors import ConfigError
+from howdah.serve.address import Address, parse_address
 
-if TYPE_CHECKING:
-    from howdah.runtime.runtime import Runtime
+DEFAULT_LISTEN = "127.0.0.1:8000"
+# What `--watch` without a pattern watches.
+DEFAULT_WATCH = "./**/*.{env,php,twig,yaml,yml}"
 
 _DESCRIPTION = """\
 Serve a folder: PHP scripts by PHP, everything else as static files. Paths that are no file go to index.php.
@@ -26,12 +25,17 @@ The first SIGINT or SIGTERM lets running requests end, the second ends at once.
 
 def run(arguments: list[str]) -> int:
     """Serve until a signal comes; gives the exit code."""
-    options = make_parser().parse(arguments)
-    config = make_config(options)
-    from howdah.cli.logs import configure_logging
+    model = make_model(make_parser().parse(arguments))
+    from howdah.cli.run import serve
+    from howdah.runtime.site import Site
 
-    configure_logging(debug=options.debug, access_log=options.access_log)
-    return _serve(config)
+    php = next(step.action for step in model.sites[0].steps if isinstance(step.action, Php))
+    root = Site(php.site).root.decode(errors="backslashreplace")  # mistakes are told before PHP is loaded
+
+    def announcement(label: str, lines: Sequence[str]) -> str:
+        return f"{label} serving {root} at {' '.join(line.partition(' ')[0] for line in lines)}"
+
+    return serve(model, None, announcement)
 
 
 def make_parser() -> Parser:
@@ -39,6 +43,7 @@ def make_parser() -> Parser:
     parser = Parser(prog="howdah php-server", description=_DESCRIPTION)
     _add_site(parser)
     _add_php(parser)
+    _add_workers(parser)
     _add_server(parser)
     return parser
 
@@ -71,6 +76,19 @@ def _add_php(parser: Parser) -> None:
     runtime = RuntimeConfig()
     add = parser.add_argument
     add("--num-threads", type=value_of(parse_count), metavar="N", help="PHP threads (default: twice the usable cores)")
+    add(
+        "--max-threads",
+        type=value_of(parse_max_threads),
+        metavar="N",
+        help="most PHP threads when requests wait, or auto for what memory allows (default: --num-threads)",
+    )
+    add(
+        "--max-idle-time",
+        type=value_of(parse_duration),
+        default=runtime.max_idle_time_s,
+        metavar="TIME",
+        help="idle time after which a thread beyond --num-threads may go (default: 5s)",
+    )
     add(
         "--max-requests",
         type=value_of(parse_count),
@@ -109,15 +127,44 @@ def _add_php(parser: Parser) -> None:
     )
 
 
+def _add_workers(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "-w",
+        "--worker",
+        action="append",
+        type=value_of(parse_worker),
+        default=[],
+        metavar="FILE[,NUM]",
+        help="worker script and its number of threads (default: twice the usable cores); may be repeated",
+    )
+    add(
+        "--watch",
+        action="append",
+        nargs="?",
+        const=DEFAULT_WATCH,
+        default=[],
+        metavar="GLOB",
+        help="restart the workers when a file changes that matches; may be repeated; without =GLOB: " + DEFAULT_WATCH,
+    )
+
+
 def _add_server(parser: Parser) -> None:
     add = parser.add_argument
+    add(
+        "-d",
+        "--domain",
+        default="",
+        metavar="NAME",
+        help="serve this name with TLS, on port 443 and with redirects from port 80 unless --listen says otherwise",
+    )
     add(
         "-l",
         "--listen",
         action="append",
         metavar="ADDR",
         help="address: HOST:PORT, :PORT for all interfaces, or unix//PATH; may be repeated "
-        f"(default: {ServerConfig().listen[0]})",
+        f"(default: {DEFAULT_LISTEN})",
     )
     add(
         "--grace",
@@ -143,84 +190,90 @@ def parse_ini_entry(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def make_config(options: argparse.Namespace) -> Config:
-    """Turn parsed flags into the configuration.
+def parse_max_threads(text: str) -> int | Literal["auto"]:
+    """Read a number of threads or ``auto``.
 
     Raises:
-        ConfigError: a value is out of range.
+        ConfigError: it is neither.
+    """
+    return "auto" if text == "auto" else parse_count(text)
+
+
+def parse_worker(text: str) -> WorkerConfig:
+    """Read ``FILE[,NUM]``.
+
+    Raises:
+        ConfigError: there is no file, or what follows the comma is no number.
+    """
+    file, comma, num = text.rpartition(",")
+    if not comma:
+        return WorkerConfig(text)
+    try:
+        return WorkerConfig(file, parse_count(num.strip()))
+    except ConfigError as error:
+        raise ConfigError(f"{text!r} is no worker: {error.message}; write it as worker.php or worker.php,4") from None
+
+
+def make_model(options: argparse.Namespace) -> ServerModel:
+    """Turn parsed flags into the model that a Caddyfile would give.
+
+    Raises:
+        ConfigError: a value is out of range, or flags contradict each other.
     """
     runtime = RuntimeConfig(
         num_threads=options.num_threads,
+        max_threads=options.max_threads,
+        max_idle_time_s=options.max_idle_time,
         max_requests=options.max_requests,
         request_timeout_s=options.request_timeout,
         max_wait_time_s=options.max_wait_time,
         max_queue=options.max_queue,
         grace_s=options.grace,
         php_ini=dict(options.php_ini),
+        workers=_workers(options.worker, tuple(options.watch)),
         debug=options.debug,
     )
+    addresses = [parse_address(text) for text in options.listen or ([] if options.domain else [DEFAULT_LISTEN])]
+    steps = _steps(options)
+    logs = (Log(),) if options.access_log else ()
+    sites = [
+        HttpSite((_site_address(address, options.domain),), steps, bind=_bind(address), logs=logs)
+        for address in addresses
+    ] or [HttpSite((SiteAddress(host=options.domain),), steps, logs=logs)]
+    return ServerModel(runtime, tuple(sites), _servers(addresses, options.domain), Admin(enabled=False))
+
+
+def _workers(workers: Sequence[WorkerConfig], watch: tuple[str, ...]) -> tuple[WorkerConfig, ...]:
+    if watch and not workers:
+        raise ConfigError("--watch restarts workers, and there is none: name one by --worker FILE", directive="watch")
+    return tuple(WorkerConfig(worker.file, worker.num, watch=watch) for worker in workers)
+
+
+def _steps(options: argparse.Namespace) -> tuple[Step, ...]:
     site = SiteConfig(
         root=options.root,
         symlinks=options.symlinks,
         request_buffering=not options.no_request_buffering,
         max_body_size_bytes=options.max_body_size,
     )
-    server = ServerConfig(
-        listen=tuple(options.listen or ServerConfig().listen),
-        access_log=options.access_log,
-        compress=not options.no_compress,
-    )
-    return Config(runtime=runtime, sites=(site,), server=server)
+    php = Step(Php(site))
+    return (php,) if options.no_compress else (Step(Encode()), php)
 
 
-def _serve(config: Config) -> int:
-    from howdah.runtime.site import Site
-    from howdah.serve.address import parse_address
-
-    root = Site(config.sites[0]).root.decode(errors="backslashreplace")  # mistakes are told before PHP is loaded
-    for text in config.server.listen:
-        parse_address(text)
-    from howdah.runtime.runtime import Runtime
-    from howdah.serve.life import ServerProcess
-
-    runtime = Runtime(config.runtime)
-
-    def announce(urls: Sequence[str]) -> None:
-        text = f"Howdah {__version__} ({_php_label()}) serving {root} at {' '.join(urls)}"
-        try:
-            print(text, flush=True)
-        except OSError:  # a closed pipe is no reason to serve nobody
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open to the end
-
-    process = ServerProcess(
-        config.server, runtime, lambda: make_application(config, runtime), config.runtime.grace_s, announce
-    )
-    return process.run()
+def _site_address(address: Address, domain: str) -> SiteAddress:
+    if address.kind == "unix":
+        return SiteAddress(unix=address.path)
+    # A name gets TLS, as in a Caddyfile.
+    return SiteAddress(host=domain, port=address.port) if domain else SiteAddress("http", port=address.port)
 
 
-def make_application(config: Config, runtime: Runtime) -> Any:
-    """Build the ASGI application of a configuration, around PHP that may not run yet."""
-    from howdah.web.asgi import PHPServer
-
-    app: Any = PHPServer(runtime=runtime, **_fields(config.sites[0]))
-    if config.server.compress:
-        from howdah.web.compress import Compress
-
-        app = Compress(app)
-    if config.server.access_log:
-        from howdah.web.accesslog import AccessLog
-
-        app = AccessLog(app)
-    return app
+def _bind(address: Address) -> tuple[str, ...]:
+    return (address.host,) if address.host else ()
 
 
-def _fields(site: SiteConfig) -> dict[str, Any]:
-    return {field.name: getattr(site, field.name) for field in dataclasses.fields(site)}
-
-
-def _php_label() -> str:
-    from howdah.engine.native import native
-
-    build = native.build_info()
-    opcache = "on" if native.facts()["opcache"] else "off"
-    return f"PHP {build['php_version']}, {'ZTS' if build['zts'] else 'NTS'}, OPcache {opcache}"
+def _servers(addresses: Sequence[Address], domain: str) -> HttpServers:
+    if not domain:
+        # The site is plain on whatever port; port 0 lets the system choose one.
+        is_free = any(address.kind == "tcp" and address.port == 0 for address in addresses)
+        return HttpServers(http_port=0 if is_free else 80, https_port=0, auto_https="off")
+    return HttpServers(auto_https="disable_redirects" if addresses else "on")

@@ -67,7 +67,10 @@ def to_json(model: ServerModel, *, positions: bool = True) -> dict[str, Any]:
         model: the model.
         positions: say where each step stands in the configuration.
     """
-    return cast("dict[str, Any]", _encode(model, positions=positions))
+    result = cast("dict[str, Any]", _encode(model, positions=positions))
+    # The sections are there even if all is default, because the admin API is asked for them by name.
+    sections: dict[str, Any] = {"runtime": {}, "sites": [], "servers": {}, "admin": {}}
+    return {**sections, **result}
 
 
 def from_json(document: object) -> ServerModel:

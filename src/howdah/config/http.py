@@ -204,7 +204,11 @@ class Abort:
 
 @dataclass(frozen=True, slots=True)
 class HeaderOperation:
-    """One change of a header field. ``replace`` uses the regular expression ``search``; ``delete`` may end in ``*``."""
+    """One change of a header field.
+
+    ``replace`` uses the regular expression ``search``, whose groups are ``$1`` and ``${name}`` in the value; the name
+    of ``delete`` may begin or end with ``*``.
+    """
 
     kind: Literal["add", "set", "delete", "default", "replace"]
     name: str

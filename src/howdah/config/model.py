@@ -175,31 +175,3 @@ class SiteConfig:
         _require(self.max_body_size_bytes >= 0, "max_body_size must not be negative", "max_body_size")
         for name in self.env:
             _require(bool(name) and "=" not in name and "\0" not in name, f"env name {name!r} is not valid", "env")
-
-
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """Sockets and their limits.
-
-    Args:
-        listen: addresses as written by the user: ``127.0.0.1:8000``, ``:8080``, ``[::1]:80`` or ``unix//path``.
-        header_timeout_s: time a client may take to send the head of a request, idle keep-alive included.
-        max_header_size_bytes: larger heads get 431.
-        access_log: write one line per request.
-        compress: encode responses with zstd, br or gzip when the client accepts it.
-    """
-
-    listen: tuple[str, ...] = ("127.0.0.1:8000",)
-    header_timeout_s: float = 30.0
-    max_header_size_bytes: int = 64 * KIB
-    access_log: bool = False
-    compress: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """Everything that one server process needs."""
-
-    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    sites: tuple[SiteConfig, ...] = ()
-    server: ServerConfig = field(default_factory=ServerConfig)

@@ -16,7 +16,7 @@ from howdah.config.lexer import Token
 SHORT = frozenset(
     {
         *("%path", "%query", "%uri", "?query", "client_ip", "dir", "file", "file.base", "file.ext", "host", "hostport"),
-        *("method", "orig_?query", "orig_dir", "orig_file", "orig_method", "orig_path", "orig_query", "orig_uri"),
+        *("method", "orig_dir", "orig_file", "orig_method", "orig_path", "orig_query", "orig_uri"),
         *("path", "port", "query", "remote", "remote_host", "remote_port", "scheme", "uri", "uuid"),
         *("file.relative", "file.absolute", "file.type", "file.remainder", "file.size"),
     }
@@ -53,7 +53,7 @@ FAMILIES = (
 # Families whose names are numbers: parts of the path, labels of the host.
 _NUMBERED = ("http.request.host.labels.", "http.request.uri.path.", "labels.", "path.")
 
-_PLACEHOLDER = re.compile(r"(\\[{}])|\{([%?]?[A-Za-z_][\w.?-]*(?:/[^{}\s]*)?)\}")
+_PLACEHOLDER = re.compile(r"(\\[{}])|\{([%?]?[A-Za-z_][\w.-]*(?:/[^{}\s]*)?)\}")
 
 
 def is_placeholder(name: str) -> bool:

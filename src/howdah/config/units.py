@@ -12,8 +12,8 @@ from howdah.config.lexer import Token
 
 _PART = re.compile(r"(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(ns|us|µs|μs|ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([a-z]*)", re.ASCII)
-_POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*(?:b|([kmgt])(i?)b?)?", re.ASCII)
+_POWERS = {None: 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _LONGEST_S = 100 * 365 * 86400.0
 _LARGEST_BYTES = 2**63 - 1
 _TRUE = frozenset({"true", "on", "1", "yes"})
@@ -37,12 +37,8 @@ def parse_size(text: str) -> int | None:
     found = _SIZE.fullmatch(text.strip().lower())
     if found is None:
         return None
-    unit: str = found[2]
-    base = 1024 if unit.endswith("ib") else 1000
-    power = _POWERS.get(unit.removesuffix("ib" if base == 1024 else "b"))
-    if power is None:
-        return None
-    size_bytes = int(float(found[1]) * base**power) if "." in found[1] else int(found[1]) * base**power
+    factor = (1024 if found[3] else 1000) ** _POWERS[found[2]]
+    size_bytes = int(float(found[1]) * factor) if "." in found[1] else int(found[1]) * factor
     return size_bytes if size_bytes <= _LARGEST_BYTES else None
 
 

@@ -20,6 +20,8 @@ _ERROR_FROM = 400
 # Values of these headers are keys to somebody's account.
 _SECRET = frozenset({b"cookie", b"set-cookie", b"authorization", b"proxy-authorization"})
 _REDACTED = "REDACTED"
+# Who connected, where a trusted proxy has told of another client.
+_PEER = "howdah.peer"
 _REMEMBERED = 4096
 _LONGEST_REMEMBERED = 256
 
@@ -36,13 +38,11 @@ class AccessEntry:
         read_bytes: of the request's body, as far as somebody read it.
         headers: of the answer.
         is_complete: the end of the body was sent.
-        client: address and port behind trusted proxies; None when that is the peer.
         user: who was let in by ``basic_auth``.
         php: what PHP did: request id, thread, worker, memory in bytes, seconds in the queue and in the script.
     """
 
     __slots__ = (
-        "client",
         "duration_s",
         "headers",
         "is_complete",
@@ -64,7 +64,6 @@ class AccessEntry:
         self.read_bytes = 0
         self.headers: Headers = ()
         self.is_complete = False
-        self.client: tuple[str, int] | None = None
         self.user = ""
         self.php: tuple[int, int, str, int, float, float] | None = None
 
@@ -80,10 +79,19 @@ class AccessEntry:
 
     def peer(self) -> tuple[str, int]:
         """Give address and port of who connected; empty where a socket has none."""
-        address, port = self.scope.get("client") or ("", 0)
-        if address[:7] == "::ffff:":  # IPv4 through a socket for both families
-            address = address[7:]
-        return address, port or 0
+        scope = self.scope
+        return _endpoint(scope[_PEER] if _PEER in scope else scope.get("client"))
+
+    def client(self) -> str:
+        """Give the client's address, behind trusted proxies."""
+        return _endpoint(self.scope.get("client"))[0]
+
+
+def _endpoint(client: tuple[str, int] | None) -> tuple[str, int]:
+    address, port = client or ("", 0)
+    if address[:7] == "::ffff:":  # IPv4 through a socket for both families
+        address = address[7:]
+    return address, port or 0
 
 
 def is_error(entry: AccessEntry) -> bool:
@@ -158,7 +166,7 @@ def json_writer(logger: str) -> Callable[[AccessEntry], str]:
         host = by_name.get(b"host", b"").decode("latin-1")
         address, port = entry.peer()
         remote = quote_ascii(address)
-        client = quote_ascii(entry.client[0]) if entry.client else remote
+        client = quote_ascii(entry.client()) if _PEER in scope else remote
         status, answer = entry.status, entry.headers
         return (
             f"{info if entry.is_complete and status < _ERROR_FROM else error}{entry.time_s:.7f}{middle}{remote}"
@@ -200,7 +208,7 @@ def as_fields(entry: AccessEntry, logger: str) -> dict[str, Any]:
         "request": {
             "remote_ip": address,
             "remote_port": str(port),
-            "client_ip": entry.client[0] if entry.client else address,
+            "client_ip": entry.client(),
             "proto": f"HTTP/{_protocol(scope)}",
             "method": scope["method"],
             "host": dict(scope["headers"]).get(b"host", b"").decode("latin-1"),

@@ -26,6 +26,8 @@ from howdah.errors import (
     WorkerUnavailable,
 )
 from howdah.runtime.ledger import Ledger
+from howdah.runtime.pools import unavailable
+from howdah.runtime.stats import observe
 
 if TYPE_CHECKING:
     from howdah.config.model import RuntimeConfig
@@ -54,6 +56,8 @@ class Exchange:
         ended: PHP's part is over and counted.
         is_abandoned: nobody will call `next` again.
         pool: the worker that takes it, None = a regular thread.
+        site: name of the site.
+        status: HTTP status of the response, 0 = not known yet.
     """
 
     __slots__ = (
@@ -70,6 +74,8 @@ class Exchange:
         "pool",
         "request",
         "since",
+        "site",
+        "status",
         "tick",
     )
 
@@ -83,6 +89,8 @@ class Exchange:
         self.ended = False
         self.is_abandoned = False
         self.pool: WorkerPool | None = None
+        self.site = ""
+        self.status = 0
         self._dispatcher = dispatcher
         self._on_slow = on_slow
         self._future: asyncio.Future[None] | None = None
@@ -114,11 +122,13 @@ class Exchange:
                 piece = self.request.take(PIECE_BYTES)
                 flags = piece[0]
                 self._more = flags & MORE
+                if flags & HEADERS:
+                    self.status = piece[1]
                 if flags & DONE:
                     self._end(self.request.outcome)
                     if self.request.outcome == engine.REJECTED:
                         if self.pool is not None and self.pool.last_error is not None:
-                            raise WorkerUnavailable(f"worker {self.pool.name} does not boot", self.pool.last_error)
+                            raise unavailable(self.pool)
                         raise Draining("the server is stopping")
                     if self.request.outcome == ABORTED and not flags & HEADERS and piece[3] == b"":
                         raise ClientDisconnected("the client left before the script ran")
@@ -197,6 +207,8 @@ class Exchange:
     def _end(self, outcome: int) -> None:
         if not self.ended:
             self._dispatcher.ledger.ended(outcome)
+            if self.pool is not None or self._dispatcher.observers:
+                observe(self._dispatcher.observers, self.request, self.pool, (self.site, self.status, outcome))
             self._dispatcher.limits.report(self.request)
             self._leave()
             if self._dispatcher.limits.is_active and self.request.finished_early:
@@ -215,6 +227,7 @@ class LoopDispatcher:
         ledger: the request balance of this loop.
         limits: of the runtime.
         tick: number of sweeps.
+        observers: of the runtime.
     """
 
     def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
@@ -229,6 +242,7 @@ class LoopDispatcher:
         self._flush_is_due: set[int] = set()  # numbers of pools
         self.tick = 0
         self._sweeper: asyncio.TimerHandle | None = None
+        self.observers = runtime.observers
         self._max_wait_s = runtime.config.max_wait_time_s
         self.limits = runtime.limits(runtime.config)
         loop.add_reader(self._channel.fileno(), self._on_ready)
@@ -280,7 +294,7 @@ class LoopDispatcher:
         number = 0
         if pool is not None:
             if pool.last_error is not None and pool.is_broken():
-                raise self._refuse(WorkerUnavailable, f"worker {pool.name} does not boot", pool.last_error or "")
+                raise self._refuse_worker(pool)
             number = pool.number
             if pool.timeout_s:
                 request.timeout_s = pool.timeout_s
@@ -333,6 +347,10 @@ class LoopDispatcher:
         """Take over other limits; callable from any thread, since each is one reference."""
         self._max_wait_s = config.max_wait_time_s
         self.limits = self._runtime.limits(config)
+
+    def _refuse_worker(self, pool: WorkerPool) -> RequestRejected:
+        self.ledger.rejected[WorkerUnavailable.reason] += 1
+        return unavailable(pool)
 
     def _refuse(self, kind: type[RequestRejected], *arguments: str) -> RequestRejected:
         """Count a refusal and make its error; a local name for it where it is raised would be a reference cycle."""

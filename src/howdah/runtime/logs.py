@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from howdah.engine.native import native
@@ -29,11 +31,10 @@ def python_level(level: int) -> int:
     return logging.INFO if level >= 0 else logging.DEBUG
 
 
-def event_of(message: bytes, context: bytes, request_id: int) -> Event:
-    """Give a record of PHP as a message with attributes: what the script gave as context, then the request."""
-    attributes = _attributes(context)
-    if request_id:
-        attributes.setdefault("request_id", request_id)
+def event_of(message: bytes, context: bytes, origin: dict[str, Any]) -> Event:
+    """Give a record of PHP as a message with attributes: what the script gave as context, then where it comes from."""
+    attributes = {f"{name}_" if name in origin else name: value for name, value in _attributes(context).items()}
+    attributes.update(origin)
     return Event.of(message.decode(errors="replace").rstrip("\n"), attributes)
 
 
@@ -50,9 +51,14 @@ def _attributes(context: bytes) -> dict[str, Any]:
 
 
 class LogPump:
-    """The thread that takes PHP's records out; `stop` takes what is left."""
+    """The thread that takes PHP's records out; `stop` takes what is left.
 
-    def __init__(self) -> None:
+    Args:
+        names: gives the names of the site with a document root and of the worker in a slot, empty without one.
+    """
+
+    def __init__(self, names: Callable[[bytes, int], tuple[str, str]]) -> None:
+        self._names = names
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="howdah-log", daemon=True)
 
@@ -73,7 +79,22 @@ class LogPump:
 
     def _emit(self, timeout_s: float) -> None:
         records, lost = native.log_take(timeout_s)
-        for level, request_id, _time_s, message, context in records:
-            _log.log(python_level(level), event_of(message, context, request_id))
+        for level, request_id, _time_s, message, context, slot, root in records:
+            number = python_level(level)
+            if _log.isEnabledFor(number):
+                _log.log(number, event_of(message, context, self._origin(request_id, slot, root)))
         if lost:
             _log.error("%d log records of PHP were lost, because they came faster than they could be written", lost)
+
+    def _origin(self, request_id: int, slot: int, root: bytes) -> dict[str, Any]:
+        site, worker = self._names(root, slot)
+        origin: dict[str, Any] = {}
+        if request_id:
+            origin["request_id"] = request_id
+        if root:
+            origin["site"] = site or os.fsdecode(root)
+        if worker:
+            origin["worker"] = worker
+        if slot >= 0:
+            origin["thread"] = slot
+        return origin

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from howdah.cgi.variables import endpoint
 from howdah.engine import native as engine
 from howdah.engine.native import native
-from howdah.errors import ConfigError
+from howdah.errors import ConfigError, WorkerUnavailable
 
 if TYPE_CHECKING:
     from howdah.config.model import WorkerConfig
@@ -138,3 +138,10 @@ def check_worker_file(worker: WorkerConfig) -> None:
         raise ConfigError(f"worker script {path} is no file; name the PHP script itself", directive="worker")
     if not os.access(path, os.R_OK):
         raise ConfigError(f"worker script {path} is not readable for this user", directive="worker")
+
+
+def unavailable(pool: WorkerPool) -> WorkerUnavailable:
+    """Make the error of a request to a worker that does not boot; a page may show its detail only with debug."""
+    return WorkerUnavailable(
+        "the application cannot be started at the moment", f"worker {pool.name}: {pool.last_error or 'unknown'}"
+    )

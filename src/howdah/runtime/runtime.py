@@ -39,7 +39,7 @@ from howdah.runtime.opcache import FORCED_INI
 from howdah.runtime.request import Request, RequestParts, Response
 from howdah.runtime.site import Site
 from howdah.runtime.sizing import CEILING, Sizing, calculate, ini_bytes, usable_cores, usable_memory_bytes
-from howdah.runtime.stats import RuntimeStatistics, collect
+from howdah.runtime.stats import RequestEnd, RuntimeStatistics, collect
 from howdah.runtime.sync import SyncDispatcher
 from howdah.runtime.workers import Member, gather
 
@@ -69,6 +69,8 @@ class Runtime:
 
     Attributes:
         config: the settings in force.
+        observers: each is called with a `RequestEnd` at the end of every request, on the thread that waited for it;
+            must be quick and must not raise.
 
     Raises:
         ConfigError: a setting is not valid.
@@ -85,6 +87,7 @@ class Runtime:
         self._lock = threading.Lock()  # guards start and stop against each other
         self._state = "new"  # under the lock; read anywhere
         self._pid = 0
+        self.observers: list[Callable[[RequestEnd], None]] = []
         self._crew: Crew | None = None
         self._registered: list[tuple[str, SiteConfig]] = []  # under the lock
         self._sync: SyncDispatcher | None = None
@@ -148,7 +151,7 @@ class Runtime:
             raise EngineStartError(f"PHP did not start: {error}") from None
         native.log_take(0.0)  # what the trial has told already
         self._pid = os.getpid()
-        self._pump = LogPump()
+        self._pump = LogPump(self._origin_names)
         self._pump.start()
         if self._sync is not None:
             self._retired.append(self._sync.ledger)
@@ -317,7 +320,7 @@ class Runtime:
         record = self.native_site(site).request(channel, *arguments, None)
         if request.body:
             record.set_body(request.body)
-        return sync.run(record, channel, self.worker_for(site, arguments[0].script_filename))
+        return sync.run(record, channel, self.worker_for(site, arguments[0].script_filename), site.name)
 
     async def handle_async(self, request: Request) -> Response:
         """Run a request without blocking the event loop; cancelling it aborts the script.
@@ -372,6 +375,12 @@ class Runtime:
         if self._sync is not None:
             ledgers.append(self._sync.ledger)
         return collect(self._state, self._crew, ledgers)
+
+    def _origin_names(self, root: bytes, slot: int) -> tuple[str, str]:
+        """Give the names of the site at a document root and of the worker in a slot, for log records."""
+        site = next((site.name for site in list(self._native_sites) if site.root == root and site.name), "")
+        role = self._crew.fleet.threads[slot].role if self._crew is not None and slot >= 0 else None
+        return site, role.name if role is not None else ""
 
     def dump_threads(self) -> list[dict[str, Any]]:
         """Say what every thread is doing now, scripts with their PHP backtrace."""

@@ -95,6 +95,7 @@ class Site:
 
     Attributes:
         config: as given.
+        name: what it is called in metrics and logs; may be empty.
         root: absolute document root with links resolved if asked for, as bytes.
         suffixes: lower-case script suffixes.
         unchanged: tells whether a path still names a known regular file; the runtime puts a faster one in place.
@@ -106,6 +107,7 @@ class Site:
 
     def __init__(self, config: SiteConfig, *, resolve_root: bool = True) -> None:
         self.config = config
+        self.name = ""
         resolved = _resolve_root(config.root)
         self.root = resolved if resolve_root else os.path.abspath(os.fsencode(config.root or "."))  # noqa: PTH100 - bytes
         self.suffixes = tuple(suffix.lower().encode("ascii") for suffix in config.split)

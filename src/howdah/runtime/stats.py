@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from howdah.engine.native import native
+from howdah.engine.native import ABORTED, COMPLETED, REJECTED, native
 from howdah.runtime.ledger import Ledger
 
 if TYPE_CHECKING:
+    from howdah.engine.native import Request
     from howdah.runtime.crew import Crew
     from howdah.runtime.pools import WorkerPool
     from howdah.runtime.thread import PhpThread
@@ -54,6 +55,28 @@ class ThreadStatistics:
     worker: str = ""
     is_waiting: bool = False
     is_busy: bool = False
+
+
+class RequestEnd(NamedTuple):
+    """A request that PHP has had, when its response is complete; see `Runtime.observers`.
+
+    Attributes:
+        site: name of the site, may be empty.
+        worker: name of the worker, empty for a regular thread.
+        status: HTTP status, 0 when the client left before there was one.
+        outcome: ``completed``, ``rejected`` or ``aborted``.
+        queue_s: time in the queue.
+        php_s: time in PHP up to the end of the response.
+        total_s: both.
+    """
+
+    site: str
+    worker: str
+    status: int
+    outcome: str
+    queue_s: float
+    php_s: float
+    total_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +184,34 @@ class RuntimeStatistics:
     def open(self) -> int:
         """Requests that have not ended."""
         return self.accepted - self.completed - self.aborted - sum(self.rejected.values())
+
+
+_OUTCOMES = {COMPLETED: "completed", REJECTED: "rejected", ABORTED: "aborted"}
+
+
+def observe(
+    observers: Iterable[Callable[[RequestEnd], None]],
+    request: Request,
+    pool: WorkerPool | None,
+    end: tuple[str, int, int],
+) -> None:
+    """Tell the observers of a request that ended, and add its time up for its worker.
+
+    Args:
+        observers: of the runtime.
+        request: the record.
+        pool: the worker that had it.
+        end: name of the site, HTTP status, outcome.
+    """
+    queue_s, php_s = request.times_s
+    name = ""
+    if pool is not None:
+        name = pool.name
+        pool.request_time_s += queue_s + php_s
+    site, status, outcome = end
+    ended = RequestEnd(site, name, status, _OUTCOMES.get(outcome, "aborted"), queue_s, php_s, queue_s + php_s)
+    for observer in observers:
+        observer(ended)
 
 
 def collect(state: str, crew: Crew | None, ledgers: Iterable[Ledger]) -> RuntimeStatistics:

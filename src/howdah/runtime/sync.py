@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from howdah.engine import native as engine
 from howdah.engine.native import DONE, HEADERS, INTERIM, MORE, PUSH_FULL, PUSH_OK
-from howdah.errors import Draining, EngineStateError, QueueFull, RequestRejected, WaitTimeout, WorkerUnavailable
+from howdah.errors import Draining, EngineStateError, QueueFull, RequestRejected, WaitTimeout
 from howdah.runtime.ledger import Ledger
+from howdah.runtime.pools import unavailable
 from howdah.runtime.request import Response
+from howdah.runtime.stats import observe
 
 if TYPE_CHECKING:
     from howdah.config.model import RuntimeConfig
@@ -50,7 +52,9 @@ class SyncDispatcher:
         self._max_wait_s = config.max_wait_time_s
         self._limits = self._runtime.limits(config)
 
-    def run(self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None = None) -> Response:
+    def run(
+        self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None = None, site: str = ""
+    ) -> Response:
         """Submit a request and block until its response is complete.
 
         Raises:
@@ -75,6 +79,8 @@ class SyncDispatcher:
         with self._lock:
             self.ledger.ended(request.outcome)
             self._channels.append(channel)
+            if pool is not None or self._runtime.observers:
+                observe(self._runtime.observers, request, pool, (site, response.status, request.outcome))
         return response
 
     def reject(self, error: RequestRejected, channel: engine.Channel) -> None:
@@ -96,7 +102,7 @@ class SyncDispatcher:
 
     def _run(self, request: engine.Request, channel: engine.Channel, pool: WorkerPool | None) -> Response:
         if pool is not None and pool.is_broken():
-            raise WorkerUnavailable(f"worker {pool.name} does not boot", pool.last_error or "")
+            raise unavailable(pool)
         if pool is not None and pool.timeout_s:
             request.timeout_s = pool.timeout_s
         try:
@@ -131,7 +137,7 @@ class SyncDispatcher:
             if flags & DONE:
                 if request.outcome == engine.REJECTED:
                     if pool is not None and pool.last_error is not None:
-                        raise WorkerUnavailable(f"worker {pool.name} does not boot", pool.last_error)
+                        raise unavailable(pool)
                     raise Draining("the runtime stopped before the script ran")
                 self._limits.report(request)
                 return Response(status, headers, b"".join(pieces), response.interim)

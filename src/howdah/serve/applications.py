@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from howdah.config.dump import to_json
 from howdah.config.http import ErrorRoutes, HttpSite, Php, PythonApp, Root, Routes, ServerModel, Step
+from howdah.config.model import SiteConfig
 from howdah.serve.address import Address
 from howdah.serve.listeners import ListenerPlan, Redirect
 from howdah.web.accesslog import AccessLog
@@ -137,6 +138,12 @@ async def _answer(send: Any, status: int, headers: Sequence[tuple[bytes, bytes]]
 def _without_port(host: bytes) -> bytes:
     bare, colon, port = host.rpartition(b":")
     return bare if colon and port.isdigit() and not (b":" in bare and not bare.endswith(b"]")) else host
+
+
+def php_sites(model: ServerModel) -> list[tuple[str, SiteConfig]]:
+    """Give name and configuration of the PHP sites that have workers of their own."""
+    found = [step.action for site in model.sites for step in all_steps(site) if isinstance(step.action, Php)]
+    return [(php.name, php.site) for php in found if php.site.workers]
 
 
 def _identity(site: HttpSite, context: BuildContext) -> str:

@@ -80,11 +80,11 @@ class Endpoint:
             self._let_go(self._listener)
         self._listener, self.options = fresh, options
 
-    @property
-    def url(self) -> str:
-        """What a user can open."""
+    def url(self, name: str = "") -> str:
+        """Give what a user can open; with the name of a site instead of the interface if there is one."""
         is_tls = self.options is not None and self.options.material is not None
-        return shown_url(self.address, self._socket, is_tls=is_tls)
+        address = self.address._replace(host=name) if name and self.address.kind == "tcp" else self.address
+        return shown_url(address, self._socket, is_tls=is_tls)
 
     def retire(self) -> None:
         """Refuse new connections and let those that are there end: the address is not wanted any more."""

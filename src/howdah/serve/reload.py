@@ -12,11 +12,10 @@ from howdah.config.http import ServerModel
 from howdah.errors import ConfigError
 from howdah.serve.address import Address
 from howdah.serve.adminport import AdminPort
-from howdah.serve.applications import Applications, Needs, build_applications
+from howdah.serve.applications import Applications, Needs, build_applications, php_sites
 from howdah.serve.certificates import Certificates, CertificateWatch
 from howdah.serve.life import max_connections
 from howdah.serve.listeners import ListenerPlan, plan
-from howdah.serve.phpside import reconfigure
 from howdah.serve.tls import Loaded
 from howdah.serve.watching import FileWatch
 from howdah.web.router import Router, start_sites
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("howdah.serve")
 
-_NAMES_SHOWN = 5
+_URLS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +129,7 @@ class Reloader:
             opened: dict[Address, Endpoint] = {}
             started: list[SiteApp] = []
             try:
-                opened = self._open(
-                    {address: one for address, one in prepared.plans.items() if address not in old.plans}
-                )
+                opened = self._open([address for address in prepared.plans if address not in old.plans])
                 for endpoint in opened.values():
                     endpoint.listen()
                 self._admin.prepare(model.admin)
@@ -141,19 +138,35 @@ class Reloader:
                 await start_sites(fresh)
                 started = fresh
                 self._needs.logs.configure(model.logs, debug=model.runtime.debug)
-                await asyncio.to_thread(reconfigure, self._needs.runtime, old.model, model, ())
+                await self._reconfigure(prepared, opened)
             except BaseException:
-                self._needs.logs.configure(old.model.logs, debug=old.model.runtime.debug)
-                self._admin.forget()
-                for endpoint in opened.values():
-                    endpoint.close()
-                for site in started:
-                    await site.shutdown()
+                if self._prepared is not prepared:
+                    await self._undo(old, opened, started)
                 raise
-            self._endpoints.update(opened)
-            self._commit(prepared)
             self._admin.replace(model.admin)
             await asyncio.to_thread(self._files.replace, files)
+
+    async def _reconfigure(self, prepared: Prepared, opened: dict[Address, Endpoint]) -> None:
+        """Let PHP take its settings; in between, when old and new workers run, the listeners get their sites."""
+        loop = asyncio.get_running_loop()
+
+        async def commit() -> None:
+            self._endpoints.update(opened)
+            self._commit(prepared)
+
+        def switch() -> None:
+            asyncio.run_coroutine_threadsafe(commit(), loop).result()
+
+        model = prepared.model
+        await asyncio.to_thread(self._needs.runtime.reconfigure, model.runtime, php_sites(model), switch)
+
+    async def _undo(self, old: Prepared, opened: dict[Address, Endpoint], started: Iterable[SiteApp]) -> None:
+        self._needs.logs.configure(old.model.logs, debug=old.model.runtime.debug)
+        self._admin.forget()
+        for endpoint in opened.values():
+            endpoint.close()
+        for site in started:
+            await site.shutdown()
 
     def _commit(self, prepared: Prepared) -> None:
         """Let all listeners serve the new sites; takes no time, and no mistake of a model makes it fail."""
@@ -256,8 +269,8 @@ class Reloader:
     def announcement(self) -> list[str]:
         """Give a line for each listener: what serves where."""
         assert self._prepared is not None  # noqa: S101 - set by start()
-        lines = [_line(self._endpoints[address].url, one) for address, one in self._prepared.plans.items()]
-        return [*lines, *self._admin.announcement()]
+        plans = self._prepared.plans.items()
+        return [*(_line(self._endpoints[address], one) for address, one in plans), *self._admin.announcement()]
 
     def _all(self) -> Iterable[Endpoint]:
         return [*self._retired, *self._endpoints.values()]
@@ -279,12 +292,10 @@ def _without(sites: Iterable[SiteApp], known: Iterable[SiteApp]) -> list[SiteApp
     return [site for site in sites if id(site) not in there]
 
 
-def _line(url: str, one: ListenerPlan) -> str:
-    """Say what a listener serves: its names, or that it redirects."""
-    names = [binding.host + binding.path or "any host" for binding in one.bindings]
-    shown = ", ".join(dict.fromkeys(names[:_NAMES_SHOWN]))
-    if len(names) > _NAMES_SHOWN:
-        shown += f" and {len(names) - _NAMES_SHOWN} more"
-    if not names:
-        shown = "redirects to HTTPS"
-    return f"{url} {shown}"
+def _line(endpoint: Endpoint, one: ListenerPlan) -> str:
+    """Say where the sites of a listener are, or that it redirects."""
+    if not one.bindings:
+        return f"{endpoint.url()} redirects to HTTPS"
+    urls = list(dict.fromkeys(endpoint.url(binding.host) + binding.path.strip("/*") for binding in one.bindings))
+    shown = " ".join(urls[:_URLS_SHOWN])
+    return shown if len(urls) <= _URLS_SHOWN else f"{shown} and {len(urls) - _URLS_SHOWN} more"

@@ -19,7 +19,7 @@ from howdah.config.adapt import parse_config
 from howdah.config.dump import parse_json, to_json
 from howdah.errors import ConfigError, HowdahError, InternalError
 from howdah.observe.metrics import Metrics
-from howdah.serve.applications import Needs
+from howdah.serve.applications import Needs, php_sites
 from howdah.serve.certificates import Certificates
 from howdah.serve.life import LAST_BYTES_S, SECOND_SIGNAL, PhpStart, leave_now, raise_descriptor_limit
 from howdah.serve.listeners import warnings
@@ -92,6 +92,8 @@ class Server:
         needs = Needs(self._runtime, self._logs, lambda: self._metrics.render()[0])
         reloader = self._reloader = Reloader(needs, self._certificates, self, self._metrics)
         prepared = reloader.prepare(self._model)
+        for name, site in php_sites(self._model):
+            self._runtime.register(site, name)
         try:
             reloader.open(prepared)
             start = PhpStart(self._runtime)
@@ -187,10 +189,7 @@ class Server:
         """Say in one sentence why the server is not ready; None when it is."""
         if self._stop_wanted is not None and self._stop_wanted.is_set():
             return "the server is stopping"
-        reason: Callable[[], str | None] | None = getattr(self._runtime, "not_ready_reason", None)
-        if reason is not None:
-            return reason()
-        return None if self._runtime.ready else "PHP is not running"
+        return self._runtime.not_ready_reason()
 
     def config_json(self) -> dict[str, Any]:
         """Give the configuration in force as Howdah's own JSON."""
@@ -216,10 +215,7 @@ class Server:
         Raises:
             HowdahError: a script did not boot; the message is PHP's. The other threads keep the old code.
         """
-        restart: Callable[[Sequence[str] | None], None] | None = getattr(self._runtime, "restart_workers", None)
-        if restart is None:
-            raise ConfigError("this server has no workers to restart", directive="worker")
-        await asyncio.to_thread(restart, names)
+        await asyncio.to_thread(self._runtime.restart_workers, names)
 
     async def _apply(self, model: ServerModel) -> None:
         if self._reloader is None or (self._stop_wanted is not None and self._stop_wanted.is_set()):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from howdah.config.http import Php, ServerModel
-from howdah.config.model import WorkerConfig
+from howdah.config.http import ServerModel
 from howdah.errors import HowdahError
-from howdah.serve.applications import all_steps
+from howdah.runtime.workers import gather
+from howdah.serve.applications import php_sites
 from howdah.watch.watcher import Watcher, WatchGroup
 
 if TYPE_CHECKING:
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("howdah.serve")
 
 _STOP_S = 5.0
+_NAMED = 3
+
+Watched = tuple[str, tuple[str, ...]]
 
 
 class FileWatch:
@@ -30,7 +32,7 @@ class FileWatch:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._watched: tuple[WorkerConfig, ...] = ()
+        self._watched: tuple[Watched, ...] = ()
         self._watcher: Watcher | None = None
 
     def start(self, model: ServerModel) -> None:
@@ -41,19 +43,20 @@ class FileWatch:
         """
         self.replace(self.prepare(model))
 
-    def prepare(self, model: ServerModel) -> tuple[tuple[WorkerConfig, ...], Watcher | None] | None:
+    def prepare(self, model: ServerModel) -> tuple[tuple[Watched, ...], Watcher | None] | None:
         """Make the watcher of a model; None when the present one does for it, too.
 
         Raises:
             ConfigError: a pattern is wrong.
         """
-        watched = tuple(worker for worker in all_workers(model) if worker.watch)
+        members = gather(model.runtime, php_sites(model))
+        watched = tuple((member.name, member.worker.watch) for member in members if member.worker.watch)
         if watched == self._watched:
             return None
-        groups = [WatchGroup(worker.watch, self._restart(worker), _name(worker)) for worker in watched]
+        groups = [WatchGroup(patterns, self._restart(name), name) for name, patterns in watched]
         return watched, Watcher(groups) if groups else None
 
-    def replace(self, prepared: tuple[tuple[WorkerConfig, ...], Watcher | None] | None) -> None:
+    def replace(self, prepared: tuple[tuple[Watched, ...], Watcher | None] | None) -> None:
         """Watch with what `prepare` made; blocks until every change from now on will be seen."""
         if prepared is not None:
             old = self._watcher
@@ -69,26 +72,12 @@ class FileWatch:
             self._watcher.stop(_STOP_S)
             self._watcher = None
 
-    def _restart(self, worker: WorkerConfig) -> Callable[[frozenset[str]], object]:
+    def _restart(self, name: str) -> Callable[[frozenset[str]], object]:
         def restart(changed: frozenset[str]) -> None:
-            _log.info("restarting worker %s: %s changed", _name(worker), ", ".join(sorted(changed)[:3]))
-            runtime: Any = self._runtime
+            _log.info("restarting worker %s: %s changed", name, ", ".join(sorted(changed)[:_NAMED]))
             try:
-                runtime.restart_workers([_name(worker)], sorted(changed))
+                self._runtime.restart_workers([name], sorted(changed))
             except HowdahError as error:
-                _log.error("worker %s was not restarted: %s", _name(worker), error)
+                _log.error("worker %s goes on with its old code: %s", name, error)
 
         return restart
-
-
-def all_workers(model: ServerModel) -> Iterator[WorkerConfig]:
-    """Give the workers of a model: the global ones, then those of the sites."""
-    yield from model.runtime.workers
-    for site in model.sites:
-        for step in all_steps(site):
-            if isinstance(step.action, Php):
-                yield from step.action.site.workers
-
-
-def _name(worker: WorkerConfig) -> str:
-    return worker.name or os.path.realpath(worker.file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from howdah.observe.access import AccessEntry, as_fields, gist
 
 if TYPE_CHECKING:
+    from howdah.engine.native import Request
     from howdah.web.static import Message, Receive, Scope, Send
 
 _log = logging.getLogger("howdah.access")
@@ -111,6 +112,13 @@ class _Exchange(AccessEntry):
         if body:
             self.read_bytes += len(body)
         return message
+
+
+def note_php(entry: AccessEntry, request: Request, worker: str) -> None:
+    """Add what PHP did to the entry of a request, after its end."""
+    slot = request.slot
+    if slot >= 0:  # else no script ran
+        entry.php = (request.id, slot, worker, request.peak_bytes, *request.times_s)
 
 
 def _announced(headers: Any) -> int:

@@ -64,6 +64,7 @@ class PHPApp:
             fields["workers"] = (only, *fields.get("workers", ()))
         config = SiteConfig(root=os.fspath(root), **fields)
         self._site = Site(config)
+        self._site.name = name
         self._matched = MatchWorkers(config.workers, files=self._serves_files)
         if runtime is None:
             from howdah.runtime.shared import shared_runtime
@@ -96,7 +97,7 @@ class PHPApp:
             elif type(found) is RedirectRoute:
                 await send_redirect(found, send)
         except (RequestRejected, ScriptError) as error:
-            await refuse(error, scope, send)
+            await refuse(error, scope, send, shows_details=self._runner.debug)
         except ClientDisconnected:
             return
         except OSError as error:

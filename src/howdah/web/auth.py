@@ -20,6 +20,7 @@ import bcrypt
 
 from howdah.config.http import BasicAuth
 from howdah.errors import ConfigError
+from howdah.web.accesslog import ENTRY
 from howdah.web.errorpages import HttpError
 from howdah.web.placeholders import compile_text
 from howdah.web.request import Handler, HttpRequest
@@ -76,6 +77,8 @@ def compile_basic_auth(action: BasicAuth, following: Handler) -> Handler:
             challenge = f'Basic realm="{name}", charset="UTF-8"'.encode("ascii", "ignore")
             raise HttpError(401, "the name or the password is not right", ((b"www-authenticate", challenge),))
         request.user = user
+        if ENTRY in request.scope:
+            request.scope[ENTRY].user = user
         await following(request)
 
     return check

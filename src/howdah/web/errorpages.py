@@ -115,6 +115,9 @@ def debug_page(error: HttpError) -> str:
         text = str(shown)
         if text and (shown is error or text != error.message):
             parts.append(f"<pre>{html.escape(text)}</pre>")
+        detail = getattr(shown, "detail", "")
+        if detail:  # what PHP said
+            parts.append(f"<pre>{html.escape(detail)}</pre>")
         shown = shown.__cause__
     cause = error.__cause__
     if cause is not None and not isinstance(cause, HowdahError):

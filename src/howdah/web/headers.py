@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from howdah.config.http import HeaderOperation
-from howdah.web.matchers import compile_regexp
+from howdah.web.matchers import compile_regexp, expander
 from howdah.web.placeholders import Text, compile_text
 from howdah.web.request import HttpRequest, bytes_of
 
@@ -200,7 +200,7 @@ def _replace(name: bytes, search: str, value: Text) -> Callable[[HttpRequest], A
     pattern = compile_regexp(search)
 
     def prepare(request: HttpRequest) -> Applied:
-        replacement = re.sub(r"\$\{(\w+)\}|\$(\w+)", r"\\g<\1\2>", value(request).replace("\\", "\\\\"))
+        replacement = expander(value(request))
 
         def apply(headers: Headers) -> Headers:
             return [

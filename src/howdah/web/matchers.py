@@ -7,6 +7,7 @@ client makes up can keep it busy, which Python's own engine does not promise.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -36,6 +37,7 @@ Test = Callable[[HttpRequest], bool]
 
 _CACHED_TEXTS = 1024
 _LONGEST_CACHED_TEXT = 512
+_REFERENCE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
 _PRIVATE = ("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "127.0.0.1/8", "fd00::/8", "::1")
 
 
@@ -226,6 +228,23 @@ def compile_regexp(pattern: str) -> Any:
         reason = error.args[0] if error.args else error
         shown = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
         raise ConfigError(f"regular expression {pattern!r} is not valid: {shown}") from None
+
+
+def expander(template: str) -> Callable[[Any], str]:
+    """Compile a replacement, in which ``$1``, ``${1}`` and ``${name}`` are groups and ``$$`` is a dollar sign."""
+
+    def expand(found: Any) -> str:
+        def group(reference: re.Match[str]) -> str:
+            if reference[0] == "$$":
+                return "$"
+            name = reference[1] or reference[2]
+            key = int(name) if name.isdigit() else name
+            known = key <= found.re.groups if isinstance(key, int) else key in found.re.groupindex
+            return (found[key] or "") if known else ""
+
+        return _REFERENCE.sub(group, template)
+
+    return expand
 
 
 def _regexp(condition: RegexpMatch) -> Test:

@@ -38,7 +38,7 @@ def compile_php(php: Php, runner: PhpRunner, site_root: str | None, base: str, f
     Raises:
         ConfigError: the root cannot be served, or ``try_files`` is wrong.
     """
-    roots = SiteRoots(_site_config(php), php.root, site_root, base, resolve=php.resolve_root_symlink)
+    roots = SiteRoots(_site_config(php), php.root, site_root, base, resolve=php.resolve_root_symlink, name=php.name)
     env = [(bytes_of(name), compile_text(value)) for name, value in php.env]
     find = _compile_find(php, base)
 

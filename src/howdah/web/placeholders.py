@@ -42,7 +42,6 @@ _SHORT = {
     "orig_dir": "http.request.orig_uri.path.dir",
     "orig_file": "http.request.orig_uri.path.file",
     "orig_query": "http.request.orig_uri.query",
-    "orig_?query": "http.request.orig_uri.prefixed_query",
     "path": "http.request.uri.path",
     "%path": "http.request.uri.path_escaped",
     "query": "http.request.uri.query",

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("howdah.web")
 
 _WSGI_THREADS = 16
-_OWN = ("howdah.env", "howdah.host", "howdah.peer")
+_MAPPED = "::ffff:"
+_OWN = "howdah."
 
 
 class MountedApp:
@@ -94,7 +95,7 @@ class MountedApp:
             raise HttpError(500, f"{self._name} gave no answer")
 
     def _scope(self, request: HttpRequest) -> dict[str, Any]:
-        scope = {name: value for name, value in request.scope.items() if name not in _OWN}
+        scope = {name: value for name, value in request.scope.items() if not name.startswith(_OWN)}
         raw_path = request.raw_path
         if self._mount:
             prefix = quote_from_bytes(self._mount.encode()).encode()
@@ -104,6 +105,9 @@ class MountedApp:
         scope["raw_path"] = raw_path
         scope["path"] = unquote_to_bytes(raw_path).decode("utf-8", "replace")
         scope["state"] = dict(self.lifespan.state)
+        client = scope.get("client")
+        if client and client[0].startswith(_MAPPED):  # IPv4 through a socket for both families
+            scope["client"] = (client[0][len(_MAPPED) :], client[1])
         if self._is_wsgi:
             # As for PHP: X_A and X-A would be one variable. And the library decodes queries as ASCII.
             scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
@@ -180,10 +184,16 @@ class _Loader:
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise self._error(f"{module_name!r} cannot be imported: {_told(error)}") from error
-        for name in (attribute or "app").split("."):
+        attribute = attribute or "app"
+        for name in attribute.removesuffix("()").split("."):
             if not hasattr(found, name):
-                raise self._error(f"{module_name!r} has no {attribute or 'app'!r}; write it as module:app")
+                raise self._error(f"{module_name!r} has no {attribute!r}; write it as module:app")
             found = getattr(found, name)
+        if attribute.endswith("()"):
+            try:
+                found = found()
+            except Exception as error:
+                raise self._error(f"{attribute} failed: {_told(error)}") from error
         if not callable(found):
             raise self._error(f"{self._action.target!r} is no application but a {type(found).__name__}")
         return found

@@ -248,10 +248,10 @@ def _fold(raw_path: bytes) -> str:
 _fold_cached = lru_cache(_CACHED_PATHS)(_fold)
 
 
-def _address(pair: tuple[str, int | None] | None) -> tuple[str, int]:
+def _address(pair: tuple[str, int | str | None] | None) -> tuple[str, int]:
     if pair is None:
         return "", 0
-    return pair[0].removeprefix("::ffff:"), pair[1] or 0
+    return pair[0].removeprefix("::ffff:"), int(pair[1] or 0)  # some servers give the port as text
 
 
 def quote_path(text: str) -> bytes:

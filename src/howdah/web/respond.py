@@ -121,6 +121,7 @@ async def abort(request: HttpRequest) -> None:
     """
     headers = [(b"content-length", b"1")]
     await request.send({"type": "http.response.start", "status": 502, "headers": headers})
+    await request.send({"type": "http.response.body", "body": b"", "more_body": True})
 
 
 def compile_metrics(metrics: Callable[[], bytes] | None) -> Handler:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from howdah.errors import RequestRejected, ScriptError, ScriptNotFound
+from howdah.errors import RequestRejected, ScriptError, ScriptNotFound, WorkerUnavailable
 
 if TYPE_CHECKING:
     from howdah.runtime.aio import Exchange
@@ -209,8 +209,17 @@ def name_server(send: Send) -> Send:
     return send_named
 
 
-async def refuse(error: RequestRejected | ScriptError, scope: Scope, send: Send) -> None:
-    """Answer a request that no script and no file answers: status, a line of text, and ``Retry-After``."""
+async def refuse(
+    error: RequestRejected | ScriptError, scope: Scope, send: Send, *, shows_details: bool = False
+) -> None:
+    """Answer a request that no script and no file answers: status, a line of text, and ``Retry-After``.
+
+    Args:
+        error: why.
+        scope: ASGI's.
+        send: ASGI's.
+        shows_details: also what PHP said, which may hold paths.
+    """
     if isinstance(error, ScriptFailed):
         await send_text(error.status, "the server could not answer this request", error.headers, scope, send)
         return
@@ -218,6 +227,9 @@ async def refuse(error: RequestRejected | ScriptError, scope: Scope, send: Send)
         detail = "nothing answers at this address"
     else:
         detail = str(error) or "the request was refused"
+    said = error.detail if isinstance(error, WorkerUnavailable) else ""
+    if shows_details and said:
+        detail += f"\n\n{said}"
     extra = refusal_headers(error, scope)
     await send_text(getattr(error, "status", 500), detail, extra, scope, send)
 

@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from howdah.cgi.paths import normalize_path
 from howdah.config.http import Rewrite, TryFiles
 from howdah.web.filematch import FileFinder, Found, note
-from howdah.web.matchers import compile_regexp
+from howdah.web.matchers import compile_regexp, expander
 from howdah.web.placeholders import Text, compile_text, full_name, split_at, split_text
 from howdah.web.request import PATH_SAFE, HttpRequest, bytes_of, quote_path, text_of
 
@@ -206,22 +206,15 @@ def _compile_replace(find: str, to: str) -> Change:
 
 def _compile_path_regexp(find: str, to: str) -> Change:
     pattern = compile_regexp(find)
-    replacement = compile_text(_go_template(to))
+    template = compile_text(to)
 
     def change(request: HttpRequest) -> None:
         path = request.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if pattern.search(path):
-            new = pattern.sub(replacement(request), path)
+            new = pattern.sub(expander(template(request)), path)
             request.set_path(quote_path(new if new.startswith("/") else "/" + new))
 
     return change
-
-
-def _go_template(text: str) -> str:
-    """Turn ``$1`` and ``${name}`` of a replacement into the form of RE2's Python binding."""
-    text = text.replace("\\", "\\\\\\\\")
-    text = re.sub(r"\$\{(\w+)\}|\$(\w+)", lambda found: f"\\\\g<{found[1] or found[2]}>", text)
-    return text.replace("$$", "$")
 
 
 def _set_raw_path(request: HttpRequest, raw_path: bytes) -> None:

@@ -28,6 +28,7 @@ class SiteRoots:
             depends on the request.
         base: folder from which relative roots count.
         resolve: resolve links in the root.
+        name: of the site, for workers, metrics and logs.
 
     Attributes:
         fixed: the one site, or None where it depends on the request.
@@ -37,9 +38,17 @@ class SiteRoots:
     """
 
     def __init__(
-        self, config: SiteConfig, template: str, site_root: str | None, base: str, *, resolve: bool = True
+        self,
+        config: SiteConfig,
+        template: str,
+        site_root: str | None,
+        base: str,
+        *,
+        resolve: bool = True,
+        name: str = "",
     ) -> None:
         self._config = config
+        self._name = name
         self._base = base
         self._resolve = resolve
         self._known: dict[str, ServedSite] = {}
@@ -75,7 +84,9 @@ class SiteRoots:
     def _make(self, root: str) -> ServedSite:
         config = dataclasses.replace(self._config, root=os.path.join(self._base, root))  # noqa: PTH118 - may end in a slash
         limits = BodyLimits(config.max_body_size_bytes, config.request_body_timeout_s, spool_folder())
-        return ServedSite(Site(config, resolve_root=self._resolve), limits)
+        site = Site(config, resolve_root=self._resolve)
+        site.name = self._name
+        return ServedSite(site, limits)
 
 
 def inner_folder(path: str) -> str:

@@ -101,8 +101,9 @@ class Router:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request of any listener."""
-        server = scope.get("server") or ("", None)
-        return self._serve(server[0] if server[1] is None else server[1], scope, receive, send)
+        host, port = scope.get("server") or ("", None)
+        # Some servers give the port as text.
+        return self._serve(host if port is None else int(port), scope, receive, send)
 
     def listener(self, key: Hashable) -> Application:
         """Give the application of one listener; it follows when the table is replaced."""

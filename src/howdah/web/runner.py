@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from howdah.cgi.variables import endpoint
 from howdah.errors import EngineStateError, HowdahError, InvalidRequest, RequestRejected
 from howdah.runtime.site import Site
+from howdah.web.accesslog import ENTRY, note_php
 from howdah.web.body import (
     UNKNOWN,
     BodyLimits,
@@ -51,9 +52,13 @@ class PhpRunner:
 
     Args:
         runtime: PHP, maybe not started yet.
+
+    Attributes:
+        debug: pages may show what PHP said.
     """
 
     def __init__(self, runtime: Runtime) -> None:
+        self.debug = runtime.config.debug
         self._runtime = runtime
         self._dispatcher: LoopDispatcher | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,12 +108,15 @@ class PhpRunner:
         watcher = _Watcher(receive)
         pool = self._runtime.worker_for(served.site, found.target.script_filename, found.worker)
         exchange = dispatcher.submit(request, watcher, pool)
+        exchange.site = served.site.name
         try:
             if body is None:
                 watcher.feed(exchange, length, served.limits)
             await respond(exchange, scope, send)
         finally:
             exchange.close()
+            if ENTRY in scope:
+                note_php(scope[ENTRY], request, pool.name if pool is not None else "")
             if watcher.task is not None:
                 watcher.task.cancel()
 

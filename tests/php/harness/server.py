@@ -295,7 +295,7 @@ def start_asgi(kind: str, description: Mapping[str, Any], env: Mapping[str, str]
 
 
 def start_configured(root: Path, **server_fields: Any) -> Server:
-    """Start Howdah's own server with fields of `ServerConfig` that have no flag."""
+    """Start Howdah's own server with fields of `HttpServers` that have no flag."""
     port = free_port()
     return _start(port, ["configured", str(port), str(root), json.dumps(server_fields)], None, None, root)
 
@@ -316,9 +316,26 @@ def start_sites(
         env: environment variables beside the present ones.
     """
     port = free_port()
-    described = {"sites": dict(sites), "workers": list(workers), "runtime": dict(runtime or {})}
+    described = {"sites": dict(sites), "runtime": {**(runtime or {}), "workers": list(workers)}}
     root = Path(next(iter(sites.values()))["root"])
     return _start(port, ["sites", str(port), json.dumps(described)], env, None, root)
+
+
+def start_caddyfile(text: str, root: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Server:
+    """Start ``howdah run`` with a Caddyfile.
+
+    Args:
+        text: its text; ``PORT`` in it is the port that the server gets.
+        root: folder with a script that answers at the first of its sites.
+        env: environment variables beside the present ones.
+        cwd: working directory of the server.
+    """
+    port = free_port()
+    folder = Path(tempfile.mkdtemp(prefix="hw-caddyfile-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "Caddyfile"
+    file.write_text(text.replace("PORT", str(port)))
+    return _start(port, ["howdah", "run", "--config", str(file)], env, cwd, root)
 
 
 def _start(

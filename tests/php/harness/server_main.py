@@ -52,41 +52,26 @@ def _thread_names() -> list[str]:
     return [thread.name for thread in threading.enumerate()]
 
 
-def _run_configured(port: int, root: str, server_fields: dict[str, Any]) -> int:
-    from howdah import Runtime
-    from howdah.cli.logs import configure_logging
-    from howdah.cli.php_server import make_application
-    from howdah.config.model import Config, RuntimeConfig, ServerConfig, SiteConfig
-    from howdah.serve.life import ServerProcess
+def _serve(port: int, sites: dict[str, Any], runtime: dict[str, Any], servers: dict[str, Any]) -> int:
+    """Serve sites by their host names, the first one for every other name too."""
+    from howdah.cli.run import serve
+    from howdah.config.http import Admin, Encode, HttpServers, HttpSite, Php, ServerModel, SiteAddress, Step
+    from howdah.config.model import RuntimeConfig, SiteConfig
 
-    configure_logging(debug=False, access_log=False)
-    server = ServerConfig(listen=(f"127.0.0.1:{port}",), **server_fields)
-    config = Config(RuntimeConfig(num_threads=2), (SiteConfig(root=root),), server)
-    runtime = Runtime(config.runtime)
-    return ServerProcess(server, runtime, lambda: make_application(config, runtime), 5.0, print).run()
-
-
-def _run_sites(port: int, described: dict[str, Any]) -> int:
-    """Serve sites by their host names, the first one for every other name, with worker scripts."""
-    from howdah import PHPServer, Runtime
-    from howdah.cli.logs import configure_logging
-    from howdah.config.model import ServerConfig
-    from howdah.serve.life import ServerProcess
-
-    fields = described.get("runtime", {})
-    configure_logging(debug=fields.get("debug", False), access_log=False)
-    runtime = Runtime(**fields, workers=_workers(described.get("workers", ())))
-    sites = {
-        host: PHPServer(runtime=runtime, **{**site, "workers": _workers(site.get("workers", ()))})
-        for host, site in described["sites"].items()
-    }
-
-    async def by_host(scope: Any, receive: Any, send: Any) -> None:
-        host = next((value for name, value in scope.get("headers", ()) if name == b"host"), b"").decode()
-        await sites.get(host, next(iter(sites.values())))(scope, receive, send)
-
-    server = ServerConfig(listen=(f"127.0.0.1:{port}",))
-    return ServerProcess(server, runtime, lambda: by_host, runtime.config.grace_s, print).run()
+    made: list[HttpSite] = []
+    for host, fields in sites.items():
+        site = SiteConfig(**{**fields, "workers": _workers(fields.get("workers", ()))})
+        addresses = [SiteAddress("http", host=host, port=port)]
+        if not made:
+            addresses.append(SiteAddress("http", port=port))
+        made.append(HttpSite(tuple(addresses), (Step(Encode()), Step(Php(site, name=host))), bind=("127.0.0.1",)))
+    model = ServerModel(
+        RuntimeConfig(**{**runtime, "workers": _workers(runtime.get("workers", ()))}),
+        tuple(made),
+        HttpServers(https_port=0, auto_https="off", **servers),
+        Admin(enabled=False),
+    )
+    return serve(model, None, lambda label, lines: f"{label} serves {len(lines)}")
 
 
 def _workers(described: Any) -> tuple[Any, ...]:
@@ -122,9 +107,10 @@ def main() -> int:
         sys.argv = ["howdah", *rest]
         return howdah_main() or 0
     if kind == "configured":
-        return _run_configured(int(rest[0]), rest[1], json.loads(rest[2]))
+        return _serve(int(rest[0]), {"any": {"root": rest[1]}}, {"num_threads": 2}, json.loads(rest[2]))
     if kind == "sites":
-        return _run_sites(int(rest[0]), json.loads(rest[1]))
+        described = json.loads(rest[1])
+        return _serve(int(rest[0]), described["sites"], described["runtime"], {})
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     from tests.php.harness.applications import application, run
 

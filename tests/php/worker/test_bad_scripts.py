@@ -46,7 +46,7 @@ def test_a_script_that_ignores_false_is_ended_at_its_third_call(
     assert time.monotonic() - began < 5
     assert trace.read_text() == "2"
     line = server.wait_for_log(".*ignored the false.*")[0]
-    assert " WARNING " in line
+    assert " WARN" in line
     assert "ignores_false.php" in line
 
 

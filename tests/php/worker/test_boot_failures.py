@@ -195,7 +195,7 @@ def test_a_worker_that_breaks_later_answers_503_until_it_is_mended(
     assert not is_ready
     assert "app.php" in str(reason)
     assert "broken on purpose" in server.worker("app.php")["last_error"]
-    server.wait_for_log("WARNING.*worker script.*", since=mark)
+    server.wait_for_log("WARN.*worker script.*", since=mark)
     server.wait_for_log("broken on purpose", since=mark)
     server.wait_for_log("printed before it broke", since=mark)
     (tmp_path / "broken").unlink()

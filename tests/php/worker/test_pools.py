@@ -62,6 +62,7 @@ def test_a_request_that_waits_too_long_for_a_worker_gets_503(own_sites: ServerFa
 
 def test_the_queue_of_a_worker_has_a_bound(own_sites: ServerFactory, tmp_path: Path) -> None:
     server = _counting(own_sites, max_queue=5)
+    before = server.rejected()
     trace, gate = tmp_path / "trace", tmp_path / "gate"
     with RawConnection(server.port) as connection:
         _hold(connection, f"/worker/counter.php?trace={trace}&gate={gate}", trace)
@@ -74,7 +75,7 @@ def test_the_queue_of_a_worker_has_a_bound(own_sites: ServerFactory, tmp_path: P
 
         sending = threading.Thread(target=send)
         sending.start()
-        wait_until(lambda: server.rejected() == 15, "what does not fit into the queue to be refused")
+        wait_until(lambda: server.rejected() == before + 15, "what does not fit into the queue to be refused")
         assert server.worker()["queue_waiting"] == 5
         gate.touch()
         sending.join()

@@ -39,7 +39,7 @@ def read(path: Path) -> tuple[str, str, Any]:
 
 def part_of(document: dict[str, Any], part: str) -> Any:
     if part == "model":
-        return document
+        return {name: one for name, one in document.items() if one}
     if part in {"steps", "errors"}:
         return document["sites"][0].get(part, [])
     if part == "conditions":

@@ -229,7 +229,10 @@ class TestArguments:
             ("log {\n\t\toutput file\n\t}", "3:10: log output needs a path"),
             ("log {\n\t\toutput file stderr\n\t}", "3:15: stderr is no path of a file; write ./stderr"),
             ("metrics {\n\t\tx\n\t}", "3:3: there is no option of metrics x (supported: disable_openmetrics)"),
-            ("x_sendfile a b", "2:15: b is one too many for x_sendfile; remove it"),
+            (
+                "x_sendfile /a b c",
+                "2:18: c is one too many for x_sendfile; write it as x_sendfile [<matcher>] [<root>]",
+            ),
         ],
     )
     def test_of_directives(self, line: str, message: str) -> None:

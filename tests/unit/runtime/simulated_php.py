@@ -22,7 +22,7 @@ import howdah
 from tests.unit.runtime.board import Board
 
 # Nothing waits longer than this unless it hangs.
-HANG_S = 3.0
+HANG_S = 20.0
 # Loaded afresh, so that nobody else sees modules that were imported with a simulated PHP.
 _MODULES = ("engine.native", "runtime.pools", "runtime.thread", "runtime.fleet")
 
@@ -191,7 +191,7 @@ class SimulatedPhp(ModuleType):
                 self._end(work)
             return len(gone)
 
-    def thread_kill(self, slot: int, request_id: int, reason: str) -> bool:
+    def thread_kill(self, slot: int, request_id: int, reason: str, status: int, stage: int) -> bool:
         with self.changed:
             work = self._running.get(slot)
             if work is None or work.id != request_id:
@@ -301,7 +301,7 @@ def runtime_on(php: SimulatedPhp) -> Iterator[types.SimpleNamespace]:
     kept = {name: sys.modules.pop(name) for name in [*names, "howdah._native"] if name in sys.modules}
     had = getattr(howdah, "_native", None)
     sys.modules["howdah._native"] = php
-    howdah._native = php  # type: ignore[assignment]
+    howdah._native = php
     try:
         found = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
     finally:

@@ -156,11 +156,14 @@ def parse_x_sendfile(line: Dispenser, context: Context) -> list[Step]:
 
     Syntax: ``x_sendfile [<matcher>] [<root>]``
 
-    Only files below the root are sent, by default the site's. A root needs a matcher before it if it begins with
-    ``/``: ``x_sendfile * /srv/private``.
+    Only files below the root are sent, by default the site's. One argument alone is the root, but for ``@name``.
     """
-    matcher = context.take_matcher(line)
-    word = line.next_arg()
+    words = line.arguments(0, 2, "x_sendfile [<matcher>] [<root>]")
+    is_root = len(words) == 1 and not words[0].text.startswith(("@", "*"))
+    scope = Dispenser((line.token, *words))
+    matcher = None if is_root else context.take_matcher(scope)
+    word = scope.next_arg()
+    scope.finish()
     return [context.step(line, XSendfile(None if word is None else context.text(line, word)), matcher)]
 
 

@@ -46,7 +46,7 @@ def parse_frankenphp(line: Dispenser, context: Context, options: Options) -> Non
             opcache_restart_grace  <duration>
             thread_stack_size      <size>
             php_ini                <name> <value>
-            worker                 <see below>
+            worker                 <as in sites>
         }
 
     ``php_ini`` may be a block with one pair per line. ``max_body_size`` is for the sites that set none.

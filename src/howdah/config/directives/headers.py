@@ -23,8 +23,8 @@ def parse_header(line: Dispenser, context: Context) -> list[Step]:
 
     Without sign the field is set; ``+`` adds one, ``-`` deletes it (``-X-*`` all that begin so), ``?`` sets it only if
     the response has none, ``>`` sets it after the handler has answered. With a pattern and a replacement the values
-    are rewritten. ``defer`` makes all changes after the handler has answered, as ``-``, ``?`` and ``>`` do by
-    themselves.
+    are rewritten; ``$1`` and ``${name}`` are groups of the pattern. ``defer`` makes all changes after the handler has
+    answered, as ``-``, ``?`` and ``>`` do by themselves.
     """
     matcher = context.take_matcher(line)
     operations: list[HeaderOperation] = []

@@ -82,6 +82,8 @@ def parse_uri(line: Dispenser, context: Context) -> list[Step]:
         uri [<matcher>] strip_suffix <text>
         uri [<matcher>] replace <text> <by>
         uri [<matcher>] path_regexp <pattern> <by>
+
+    ``$1`` and ``${name}`` in what replaces a pattern are groups of it.
     """
     matcher = context.take_matcher(line)
     operation = line.argument(f"an operation ({', '.join(_URI_OPERATIONS)})")

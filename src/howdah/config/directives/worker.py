@@ -37,7 +37,7 @@ class ReadWorker:
 
 
 def read_worker(line: Dispenser, context: Context, *, is_global: bool) -> ReadWorker:
-    """Read a worker.
+    """A script that stays in memory and handles many requests.
 
     Syntax::
 

@@ -1,0 +1,1 @@
+"""A small Django project: notes that everybody may read and add to."""

@@ -1,0 +1,139 @@
+"""`howdah validate` and `howdah adapt`."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from howdah.cli.main import main
+from howdah.config.adapt import load_config
+from howdah.config.dump import parse_json
+
+SITE = "localhost {\n\troot public/\n\tphp_server\n}\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(text: str, name: str = "Caddyfile") -> None:
+    Path(name).write_text(text)
+
+
+class TestValidate:
+    def test_says_that_a_file_can_be_used(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(SITE)
+        assert main(["validate"]) == 0
+        assert capsys.readouterr() == ("Caddyfile: valid\n", "")
+
+    def test_names_the_mistake_with_its_position_and_exits_with_2(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(SITE.replace("php_server", "php_sever"), "other")
+        assert main(["validate", "-c", "other"]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("howdah: other:3:2: there is no directive php_sever; did you mean php_server?")
+
+    def test_prints_warnings(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write("{\n\temail a@b.test\n}\n")
+        assert main(["validate"]) == 0
+        out, err = capsys.readouterr()
+        assert out == "Caddyfile: valid\n"
+        assert err.startswith("howdah: warning: Caddyfile:2:2: email changes nothing")
+
+    def test_reads_standard_input(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"localhost {\n\tx\n}\n")))
+        assert main(["validate", "-c", "-"]) == 2
+        assert "<stdin>:2:2: there is no directive x" in capsys.readouterr().err
+
+    def test_a_missing_file_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["validate", "-c", "nowhere"]) == 2
+        assert capsys.readouterr().err == (
+            "howdah: nowhere: there is no such file; name it with -c, or - for standard input\n"
+        )
+
+    def test_an_adapter_other_than_caddys_own_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(SITE)
+        assert main(["validate", "--adapter", "caddyfile"]) == 0
+        with pytest.raises(SystemExit) as caught:
+            main(["validate", "--adapter", "yaml"])
+        assert caught.value.code == 2
+        assert "yaml" in capsys.readouterr().err
+
+    def test_the_environment_is_the_processes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("EXTRA", "nonsense")
+        write(":80 {\n\t{$EXTRA}\n}\n")
+        assert main(["validate"]) == 2
+        monkeypatch.setenv("EXTRA", "respond hello")
+        assert main(["validate"]) == 0
+
+
+class TestAdapt:
+    def test_prints_json_that_means_the_same(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(SITE)
+        assert main(["adapt", "--pretty"]) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert out.startswith('{\n  "runtime": {},\n  "sites": [')
+        assert parse_json(out, "x") == load_config("Caddyfile", {})
+
+    def test_json_may_be_the_input_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(SITE)
+        assert main(["adapt"]) == 0
+        first = capsys.readouterr().out
+        write(first, "config.json")
+        assert main(["adapt", "-c", "config.json"]) == 0
+        assert capsys.readouterr().out == first
+
+    def test_text_that_no_terminal_can_show_is_escaped(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(":80 {\n\trespond é\n}\n")
+        assert main(["adapt"]) == 0
+        assert json.loads(capsys.readouterr().out)["sites"][0]["steps"][0]["action"]["body"] == "é"
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("{", "howdah: x.json:1:2: this is no JSON: Expecting property name enclosed in double quotes"),
+            ('{"apps": {}}', "howdah: x.json: this is Caddy's own JSON, which Howdah does not read"),
+            ("[]", "howdah: x.json: the configuration is a list and must be an object"),
+            ('{"site": []}', "howdah: x.json: the configuration has no site; supported: admin, logs, runtime, "),
+            ('{"sites": {}}', "howdah: x.json: the configuration.sites is an object and must be a list"),
+            ('{"sites": [{}]}', "howdah: x.json: the configuration.sites[0] needs addresses"),
+            (
+                '{"servers": {"http_port": "80"}}',
+                "howdah: x.json: the configuration.servers.http_port is '80' and must be a whole number",
+            ),
+            (
+                '{"sites": [{"addresses": [], "steps": [{"action": {"type": "fly"}}]}]}',
+                "howdah: x.json: the configuration.sites[0].steps[0].action has the type 'fly'; supported: abort, ",
+            ),
+            (
+                '{"runtime": {"num_threads": 5000}}',
+                "howdah: x.json: the configuration.runtime: num_threads must be between 1 and 1024",
+            ),
+            (
+                '{"runtime": {"max_threads": "all"}}',
+                "howdah: x.json: the configuration.runtime.max_threads is 'all' and must be ",
+            ),
+            (
+                '{"servers": {"auto_https": "no"}}',
+                "howdah: x.json: the configuration.servers.auto_https is 'no' and must be one of on, ",
+            ),
+            (
+                '{"sites": [{"addresses": [], "position": "here"}]}',
+                "howdah: x.json: the configuration.sites[0].position is 'here' and must be a position such as",
+            ),
+            (
+                '{"sites": [{"addresses": [], "tls": {"files": [["a"]]}}]}',
+                "howdah: x.json: the configuration.sites[0].tls.files[0] has 1 values where 2 belong",
+            ),
+        ],
+    )
+    def test_mistakes_in_json_name_the_place(self, text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+        write(text, "x.json")
+        assert main(["adapt", "-c", "x.json"]) == 2
+        assert capsys.readouterr().err.startswith(message)
