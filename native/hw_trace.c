@@ -36,11 +36,14 @@ typedef struct {
     size_t len;
 } walk_t;
 
-static bool fetch(walk_t *walk, const void *address, void *into, size_t len)
+/* The address of a member, for pointers that may be anything: what they point to is looked at only by fetch(). */
+#define MEMBER(pointer, type, member) ((uintptr_t)(pointer) + offsetof(type, member))
+
+static bool fetch(walk_t *walk, uintptr_t address, void *into, size_t len)
 {
     if (walk->local) {
-        memcpy(into, address, len);
-    } else if (address == NULL || !hw_syscall_peek((uint64_t)(uintptr_t)address, into, len)) {
+        memcpy(into, (const void *)address, len);
+    } else if (address == 0 || !hw_syscall_peek(address, into, len)) {
         walk->broken = true;
     }
     return !walk->broken;
@@ -59,20 +62,21 @@ static void put(walk_t *walk, const char *format, ...)
     }
 }
 
-/* Appends a string of PHP's; a long one loses its beginning, since the end of a path says more. Names of anonymous
+/* Appends a string of PHP's. Of a long one the end says more if it is a path, else the beginning. Names of anonymous
  * classes go on after a NUL. */
-static void put_string(walk_t *walk, const zend_string *string, size_t max)
+static void put_string(walk_t *walk, const zend_string *string, size_t max, bool is_path)
 {
-    char text[MAX_FILE];
+    char text[MAX_FILE + 1];
     size_t len;
-    if (!fetch(walk, &string->len, &len, sizeof len)) {
+    if (!fetch(walk, MEMBER(string, zend_string, len), &len, sizeof len)) {
         return;
     }
-    size_t skipped = len > max - 1 ? len - (max - 1) : 0;
-    if (!fetch(walk, ZSTR_VAL(string) + skipped, text, len - skipped)) {
+    size_t shown = len < max ? len : max;
+    size_t skipped = is_path ? len - shown : 0;
+    if (!fetch(walk, MEMBER(string, zend_string, val) + skipped, text, shown)) {
         return;
     }
-    text[len - skipped] = '\0';
+    text[shown] = '\0';
     for (char *at = text; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20) {
             *at = '?';
@@ -84,8 +88,8 @@ static void put_string(walk_t *walk, const zend_string *string, size_t max)
 static void put_class_name(walk_t *walk, const zend_class_entry *class)
 {
     const zend_string *name;
-    if (fetch(walk, &class->name, &name, sizeof name)) {
-        put_string(walk, name, MAX_NAME);
+    if (fetch(walk, MEMBER(class, zend_class_entry, name), &name, sizeof name)) {
+        put_string(walk, name, MAX_NAME, false);
     }
 }
 
@@ -98,9 +102,9 @@ static const char *code_name(walk_t *walk, const zend_execute_data *frame)
     if (frame->prev_execute_data == NULL) {
         return "{main}";
     }
-    if (!fetch(walk, frame->prev_execute_data, &caller, sizeof caller) || caller.func == NULL ||
-        !fetch(walk, &caller.func->type, &type, sizeof type) || !ZEND_USER_CODE(type) ||
-        !fetch(walk, caller.opline, &place, sizeof place) || place.opcode != ZEND_INCLUDE_OR_EVAL) {
+    if (!fetch(walk, (uintptr_t)frame->prev_execute_data, &caller, sizeof caller) || caller.func == NULL ||
+        !fetch(walk, MEMBER(caller.func, zend_function, type), &type, sizeof type) || !ZEND_USER_CODE(type) ||
+        !fetch(walk, (uintptr_t)caller.opline, &place, sizeof place) || place.opcode != ZEND_INCLUDE_OR_EVAL) {
         return "include()";
     }
     switch (place.extended_value) {
@@ -122,20 +126,20 @@ static void put_place(walk_t *walk, const zend_execute_data *frame)
     zend_op place;
     const zend_string *file;
     uint32_t line;
-    if (!fetch(walk, &frame->func->op_array.filename, &file, sizeof file) ||
-        !fetch(walk, frame->opline, &place, sizeof place)) {
+    if (!fetch(walk, MEMBER(frame->func, zend_function, op_array.filename), &file, sizeof file) ||
+        !fetch(walk, (uintptr_t)frame->opline, &place, sizeof place)) {
         return;
     }
     line = place.lineno;
     if (place.opcode == ZEND_HANDLE_EXCEPTION) {
-        bool known = walk->thrown != NULL && fetch(walk, walk->thrown, &place, sizeof place);
+        bool known = walk->thrown != NULL && fetch(walk, (uintptr_t)walk->thrown, &place, sizeof place);
         line = place.lineno;
-        if (!known && !fetch(walk, &frame->func->op_array.line_end, &line, sizeof line)) {
+        if (!known && !fetch(walk, MEMBER(frame->func, zend_function, op_array.line_end), &line, sizeof line)) {
             return;
         }
     }
     put(walk, " at ");
-    put_string(walk, file, MAX_FILE);
+    put_string(walk, file, MAX_FILE, true);
     put(walk, ":%" PRIu32, line);
 }
 
@@ -146,9 +150,9 @@ static void put_frame(walk_t *walk, const zend_execute_data *frame)
         const zend_string *name;
         const zend_class_entry *scope;
     } function;
-    if (!fetch(walk, &frame->func->type, &function.type, sizeof function.type) ||
-        !fetch(walk, &frame->func->common.function_name, &function.name, sizeof function.name) ||
-        !fetch(walk, &frame->func->common.scope, &function.scope, sizeof function.scope)) {
+    if (!fetch(walk, MEMBER(frame->func, zend_function, type), &function.type, sizeof function.type) ||
+        !fetch(walk, MEMBER(frame->func, zend_function, common.function_name), &function.name, sizeof function.name) ||
+        !fetch(walk, MEMBER(frame->func, zend_function, common.scope), &function.scope, sizeof function.scope)) {
         return;
     }
     bool is_user = ZEND_USER_CODE(function.type);
@@ -167,7 +171,7 @@ static void put_frame(walk_t *walk, const zend_execute_data *frame)
             put_class_name(walk, function.scope);
             put(walk, "%s", Z_TYPE(frame->This) == IS_OBJECT ? "->" : "::");
         }
-        put_string(walk, function.name, MAX_NAME);
+        put_string(walk, function.name, MAX_NAME, false);
         put(walk, "()");
     }
     if (is_user && !walk->broken) {
@@ -184,14 +188,14 @@ static void put_generators(walk_t *walk, const zend_execute_data *placeholder)
     const zend_generator *generator = (const zend_generator *)Z_OBJ(placeholder->This), *parent, *above;
     const zend_class_entry *class;
     size_t count = 0;
-    if (Z_TYPE(placeholder->This) != IS_OBJECT || !fetch(walk, &generator->std.ce, &class, sizeof class) ||
-        class != zend_ce_generator) {
+    if (Z_TYPE(placeholder->This) != IS_OBJECT ||
+        !fetch(walk, MEMBER(generator, zend_generator, std.ce), &class, sizeof class) || class != zend_ce_generator) {
         return;
     }
     while (count < MAX_GENERATORS) {
         between[count++] = generator;
-        if (!fetch(walk, &generator->node.parent, &parent, sizeof parent) || parent == NULL ||
-            !fetch(walk, &parent->node.parent, &above, sizeof above) || above == NULL) {
+        if (!fetch(walk, MEMBER(generator, zend_generator, node.parent), &parent, sizeof parent) || parent == NULL ||
+            !fetch(walk, MEMBER(parent, zend_generator, node.parent), &above, sizeof above) || above == NULL) {
             break;
         }
         generator = parent;
@@ -200,8 +204,8 @@ static void put_generators(walk_t *walk, const zend_execute_data *placeholder)
         const zend_execute_data *address;
         zend_execute_data frame;
         count--;
-        if (fetch(walk, &between[count]->execute_data, &address, sizeof address) && address != NULL &&
-            fetch(walk, address, &frame, sizeof frame) && frame.func != NULL) {
+        if (fetch(walk, MEMBER(between[count], zend_generator, execute_data), &address, sizeof address) &&
+            address != NULL && fetch(walk, (uintptr_t)address, &frame, sizeof frame) && frame.func != NULL) {
             put_frame(walk, &frame);
         }
     }
@@ -215,7 +219,7 @@ static void put_frames(walk_t *walk, const zend_execute_data *address)
             put(walk, "\n#%u ...", walk->n_frames);
             return;
         }
-        if (!fetch(walk, address, &frame, sizeof frame)) {
+        if (!fetch(walk, (uintptr_t)address, &frame, sizeof frame)) {
             return;
         }
         if (frame.func != NULL) {
@@ -307,11 +311,11 @@ static bool walk_outside(hw_slot_t *slot, char *text, walk_t *walk)
     if (flag == NULL) {
         return false;
     }
-    const zend_executor_globals *globals =
-        (const zend_executor_globals *)(flag - XtOffsetOf(zend_executor_globals, vm_interrupt));
+    uintptr_t globals = (uintptr_t)flag - offsetof(zend_executor_globals, vm_interrupt);
     const zend_execute_data *top;
-    if (!fetch(walk, &globals->opline_before_exception, &walk->thrown, sizeof walk->thrown) ||
-        !fetch(walk, &globals->current_execute_data, &top, sizeof top)) {
+    if (!fetch(walk, MEMBER(globals, zend_executor_globals, opline_before_exception), &walk->thrown,
+               sizeof walk->thrown) ||
+        !fetch(walk, MEMBER(globals, zend_executor_globals, current_execute_data), &top, sizeof top)) {
         return false;
     }
     put_frames(walk, top);
