@@ -113,6 +113,8 @@ class Site:
         resolved = _resolve_root(config.root)
         self.root = resolved if resolve_root else os.path.abspath(os.fsencode(config.root or "."))  # noqa: PTH100 - bytes
         self.suffixes = tuple(suffix.lower().encode("ascii") for suffix in config.split)
+        # Whatever runs as a script here, the text of PHP's own files is nobody's.
+        self._sources = (*self.suffixes, b".php")
         self._prefix = join_root(resolved, b"/")
         self._inside_only = config.symlinks == "inside"
         self._patterns = compile_patterns(config)
@@ -261,7 +263,7 @@ class Site:
             return "unreadable"
         if is_script_name(file, self.suffixes) and is_script_name(real, self.suffixes):
             return "script"
-        if conceals_script(file, self.suffixes) or conceals_script(real, self.suffixes):
+        if conceals_script(file, self._sources) or conceals_script(real, self._sources):
             return "source"
         return "static"
 
