@@ -40,6 +40,22 @@ static bool unwinding(void)
     return EG(exception) != NULL && (zend_is_unwind_exit(EG(exception)) || zend_is_graceful_exit(EG(exception)));
 }
 
+/* The script's exception handler, as zend_user_exception_handler() calls it; that one would swallow what the handler
+ * throws, and exit() in it, when it is called from inside a function. */
+static void call_exception_handler(void)
+{
+    zval handler, argument, result;
+    zend_object *exception = EG(exception);
+    EG(exception) = NULL;
+    ZVAL_COPY(&handler, &EG(user_exception_handler));
+    ZVAL_OBJ(&argument, exception);
+    ZVAL_UNDEF(&result);
+    call_user_function(NULL, NULL, &handler, &result, 1, &argument);
+    zval_ptr_dtor(&result);
+    zval_ptr_dtor(&handler);
+    OBJ_RELEASE(exception);
+}
+
 /* An exception that the callback did not catch is treated as PHP treats it at the end of a script, but the script goes
  * on. Leaves exit() pending. */
 static void report_exception(void)
@@ -48,7 +64,7 @@ static void report_exception(void)
         return;
     }
     if (Z_TYPE(EG(user_exception_handler)) != IS_UNDEF) {
-        zend_user_exception_handler();
+        call_exception_handler();
     }
     if (EG(exception) != NULL && !unwinding()) {
         zend_exception_error(EG(exception), E_ERROR);

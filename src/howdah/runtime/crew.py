@@ -28,6 +28,8 @@ _log = logging.getLogger("howdah.runtime")
 _GONE = frozenset({"reserved", "done"})
 _SAY_EVERY_S = 10.0
 _RETIRE_TIMEOUT_S = 60.0
+# Between the choice of a worker and the push into its queue nothing waits.
+_ROUTED_S = 0.05
 
 
 def check_reload(before: RuntimeConfig, after: RuntimeConfig) -> None:
@@ -120,6 +122,7 @@ class Crew:
                 failed = _failed(pool)
                 if failed is not None:
                     return failed
+                self._fill(pool)
             now = time.monotonic()
             if now - began > boot_timeout_s and self.regular in late:
                 return EngineStartError(f"PHP threads were not ready after {boot_timeout_s:.0f} s")
@@ -190,30 +193,55 @@ class Crew:
         retired = list(kept.values())
         self.workers, self._members = tuple(chosen), tuple(members)
         self.fleet.max_thread_memory_bytes = config.max_thread_memory_bytes
-        old_max, self.fleet.max_threads = self.fleet.max_threads, max(self.fleet.max_threads, sizing.max_threads)
+        old_max = self.fleet.max_threads
         self._set_sizes(sizing)
-        self.fleet.max_threads = max(old_max, sizing.max_threads)
+        # New workers boot while the old ones still serve, so for a while there are threads for both.
+        leaving = sum(len(pool.slots) for pool in retired)
+        self.fleet.max_threads = max(old_max, sizing.max_threads) + leaving + sum(pool.base for pool in new)
         for each in self.pools():
-            self.fleet.add(each, each.base - len(each.slots))
+            self._fill(each)
         failed = self.wait_booted(_SAY_EVERY_S, new)
         if failed is not None:
             self.workers, self._members, self.config = before
-            self.fleet.max_threads = old_max
             self._retire(new)
+            self.fleet.max_threads = old_max
+            self.fleet.trim()
             raise failed
         now = list(zip(members, self.workers, strict=True))
-        earlier = [(worker, pool) for worker, pool in known if pool not in retired]
+        earlier = [(worker, self._successor(pool)) for worker, pool in known]
         self.table = WorkerTable(now, known)
         if switch is not None:
             switch()
-        self.table = WorkerTable(now, earlier)
+        self.table = WorkerTable(now, [(worker, pool) for worker, pool in earlier if pool is not None])
         self._retire(retired)
         self.fleet.max_threads = sizing.max_threads
+        self.fleet.trim()
         self.scaler.set_max_idle_time(config.max_idle_time_s)
 
+    def _successor(self, pool: WorkerPool) -> WorkerPool | None:
+        """Give the worker that takes requests which were routed to a worker of the configuration before."""
+        if pool in self.workers:
+            return pool
+        return next((other for other in self.workers if pool.name == other.name or pool.file == other.file), None)
+
+    def _fill(self, pool: Pool) -> None:
+        """Bring a pool to the threads of its start, from those that others have beyond theirs if need be."""
+        missing = pool.base - len(pool.slots)
+        if missing > 0:
+            missing -= self.fleet.add(pool, missing)
+        for other in self.pools():
+            for slot in sorted(other.slots, reverse=True)[: max(0, len(other.slots) - other.base)]:
+                if missing <= 0 or other is pool:
+                    break
+                missing -= self.fleet.assign(self.fleet.threads[slot], pool)
+        for slot in sorted(pool.slots, reverse=True)[: max(0, len(pool.slots) - pool.max_threads)]:
+            self.fleet.assign(self.fleet.threads[slot], None)
+
     def _retire(self, pools: Sequence[WorkerPool]) -> None:
-        """Take workers away: what waits in their queues is served first."""
+        """Take workers away: what waits in their queues, and what is just being put there, is served first."""
         deadline = time.monotonic() + _RETIRE_TIMEOUT_S
+        if pools:
+            time.sleep(_ROUTED_S)
         for pool in pools:
             while native.pool_statistics(pool.number)["waiting"] and time.monotonic() < deadline:
                 if pool.is_broken():

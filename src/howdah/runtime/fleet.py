@@ -146,6 +146,14 @@ class Fleet:
     def _inactive(self) -> list[PhpThread]:
         return [thread for thread in self.threads if native.slot_state(thread.slot) == "inactive"]
 
+    def trim(self) -> None:
+        """Have threads without a role end that are more than ``max_threads``."""
+        surplus = len(self.living()) - self.max_threads
+        for thread in self._inactive()[: max(0, surplus)]:
+            with self.changed:
+                thread.dismissed = True
+                self.changed.notify_all()
+
     def assign(self, thread: PhpThread, pool: Pool | None) -> bool:
         """Have a thread take another role, None = none; it ends its request, or its script, first.
 

@@ -57,6 +57,7 @@ _KILL_TIMEOUT_S = 2.0
 _ATEXIT_TIMEOUT_S = 2.0
 _FAILED_START_GRACE_S = 1.0
 _LEAST_CEILING = 64
+_MOST_NAMES = 4096
 _DEBUG_LEVEL, _INFO_LEVEL = -4, 0
 
 
@@ -88,13 +89,13 @@ class Runtime:
         self._state = "new"  # under the lock; read anywhere
         self._pid = 0
         self.observers: list[Callable[[RequestEnd], None]] = []
+        self._names: dict[bytes, str] = {}  # of sites by document root, for the log; each entry is one assignment
         self._crew: Crew | None = None
         self._registered: list[tuple[str, SiteConfig]] = []  # under the lock
         self._sync: SyncDispatcher | None = None
         self._dispatchers: dict[Any, LoopDispatcher] = {}  # by event loop; each loop's thread adds its own
         self._retired: list[Ledger] = []
         self._sites: dict[SiteConfig | str, Site] = {}
-        self._native_sites: dict[Site, engine.Site] = {}
         self._pump: LogPump | None = None
 
     # -- life -------------------------------------------------------------------------------------
@@ -223,7 +224,6 @@ class Runtime:
         if self._pump is not None:
             self._pump.stop()
             self._pump = None
-        self._native_sites.clear()
         return True
 
     @staticmethod
@@ -253,11 +253,13 @@ class Runtime:
 
     def native_site(self, site: Site) -> engine.Site:
         """Give the constants of a site's ``$_SERVER`` as PHP threads use them; made once per site."""
-        known = self._native_sites.get(site)
+        known = site.native
         if known is None:
             env = tuple((os.fsencode(name), os.fsencode(value)) for name, value in site.config.env.items())
             site.unchanged = native.unchanged
-            known = self._native_sites[site] = engine.Site(site.root, b"Howdah", env, site.config.request_timeout_s)
+            if site.name and len(self._names) < _MOST_NAMES:
+                self._names[site.root] = site.name
+            known = site.native = engine.Site(site.root, b"Howdah", env, site.config.request_timeout_s)
         return known
 
     def site(self, site: str | SiteConfig | Site) -> Site:
@@ -378,7 +380,7 @@ class Runtime:
 
     def _origin_names(self, root: bytes, slot: int) -> tuple[str, str]:
         """Give the names of the site at a document root and of the worker in a slot, for log records."""
-        site = next((site.name for site in list(self._native_sites) if site.root == root and site.name), "")
+        site = self._names.get(root, "")
         role = self._crew.fleet.threads[slot].role if self._crew is not None and slot >= 0 else None
         return site, role.name if role is not None else ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from howdah.engine.native import native
@@ -39,7 +39,6 @@ class ScalerThread:
         self._meter = CpuMeter(cores)
         self._scaler = Scaler(cores, max_idle_time_s, time.monotonic)
         self._stopping = threading.Event()
-        self._added = 0  # threads beyond those of the start; scaler's thread
         self._thread = threading.Thread(target=self._run, name="howdah-scaler", daemon=True)
 
     def start(self) -> None:
@@ -59,6 +58,9 @@ class ScalerThread:
     def _run(self) -> None:
         while not self._stopping.wait(TICK_S):
             pools = list(self._pools())
+            for pool in pools:
+                if len(pool.slots) < pool.base:  # a thread was lost: stuck, or the system refused one
+                    self._fleet.add(pool, pool.base - len(pool.slots))
             waiting = any(native.pool_statistics(pool.number)["waiting"] for pool in pools)
             if not waiting and not any(len(pool.slots) > pool.base for pool in pools):
                 continue
@@ -98,17 +100,20 @@ class ScalerThread:
     def _carry_out(self, decision: Decision, pools: dict[str, Pool]) -> None:
         for name, count in decision.add:
             added = self._fleet.add(pools[name], count)
-            self._added += added
             if added:
-                kind = Event("upscaling worker thread", worker=name, threads=added, num_threads=self._added)
-                _log.info(kind if name else Event("upscaling regular thread", threads=added, num_threads=self._added))
+                beyond = _beyond(pools.values())
+                kind = Event("upscaling worker thread", worker=name, threads=added, num_threads=beyond)
+                _log.info(kind if name else Event("upscaling regular thread", threads=added, num_threads=beyond))
         for slot in decision.release:
             idle_s = native.slot_info(slot)["since_s"]
             if self._fleet.assign(self._fleet.threads[slot], None):
-                self._added -= 1
-                _log.info(
-                    Event("downscaling thread", thread=slot, wait_time=round(idle_s * 1000), num_threads=self._added)
-                )
+                beyond = _beyond(pools.values())
+                _log.info(Event("downscaling thread", thread=slot, wait_time=round(idle_s * 1000), num_threads=beyond))
         for name in decision.exhausted:
             worker = {"worker": name} if name else {}
             _log.warning(Event("could not increase max_threads, consider raising this limit", **worker))
+
+
+def _beyond(pools: Iterable[Pool]) -> int:
+    """Give how many threads there are beyond those of the start."""
+    return sum(max(0, len(pool.slots) - pool.base) for pool in pools)

@@ -27,6 +27,7 @@ from howdah.config.model import SiteConfig
 from howdah.errors import ConfigError, Forbidden, InvalidPath, ScriptNotFound
 
 if TYPE_CHECKING:
+    from howdah.engine.native import Site as NativeSite
     from howdah.runtime.pools import WorkerPool
 
 _CACHED_PATHS = 2048
@@ -100,6 +101,7 @@ class Site:
         suffixes: lower-case script suffixes.
         unchanged: tells whether a path still names a known regular file; the runtime puts a faster one in place.
         workers: the runtime's table of workers, and what it knows of scripts of this site.
+        native: the constants of ``$_SERVER`` as PHP threads use them, once a request needed them.
 
     Raises:
         ConfigError: the root is missing, no folder or not readable, or ``try_files`` is wrong.
@@ -111,6 +113,8 @@ class Site:
         resolved = _resolve_root(config.root)
         self.root = resolved if resolve_root else os.path.abspath(os.fsencode(config.root or "."))  # noqa: PTH100 - bytes
         self.suffixes = tuple(suffix.lower().encode("ascii") for suffix in config.split)
+        # Whatever runs as a script here, the text of PHP's own files is nobody's.
+        self._sources = (*self.suffixes, b".php")
         self._prefix = join_root(resolved, b"/")
         self._inside_only = config.symlinks == "inside"
         self._patterns = compile_patterns(config)
@@ -118,6 +122,7 @@ class Site:
         self._expand = lru_cache(_CACHED_PATHS)(self._make_candidates)
         self._known: dict[bytes, _Known] = {}
         self.unchanged: Callable[[bytes, _Known], bool] = _unchanged
+        self.native: NativeSite | None = None
         self.workers: tuple[object, dict[bytes, WorkerPool | None]] = (None, {})
 
     def script(self, path: bytes, mount: bytes = b"") -> Target:
@@ -159,6 +164,30 @@ class Site:
         if verdict in _REFUSALS:
             raise Forbidden(f"{_shown(path)} {_REFUSALS[verdict]}")
         raise ScriptNotFound(f"{_shown(path)} links to a file that is no script")
+
+    def worker_target(self, worker_file: str, path: bytes, mount: bytes = b"") -> Target:
+        """Give the variables of a request that a worker's ``match`` took, whatever file its path names.
+
+        A script outside the document root has no address, so SCRIPT_NAME and its kin are empty then.
+
+        Args:
+            worker_file: the worker's script.
+            path: decoded path below the site.
+            mount: where the site is mounted.
+        """
+        script = os.path.realpath(os.fsencode(worker_file))
+        if not script.startswith(self._prefix):
+            return Target(script, b"", b"", b"", b"")
+        path = normalize_path(path)
+        end = script_end(path, self.suffixes)
+        info = path[end:] if end >= 0 else b""
+        return Target(
+            script_filename=script,
+            script_name=mount + b"/" + script[len(self._prefix) :],
+            path_info=info,
+            path_translated=join_root(self.root, clean_path(info)) if info else b"",
+            document_uri=mount + clean_path(path[:end]) if end >= 0 else b"",
+        )
 
     def candidates(self, path: bytes) -> tuple[Candidate, ...]:
         """Give the places that ``try_files`` names for a decoded path; looks at no file."""
@@ -234,7 +263,7 @@ class Site:
             return "unreadable"
         if is_script_name(file, self.suffixes) and is_script_name(real, self.suffixes):
             return "script"
-        if conceals_script(file, self.suffixes) or conceals_script(real, self.suffixes):
+        if conceals_script(file, self._sources) or conceals_script(real, self._sources):
             return "source"
         return "static"
 

@@ -58,6 +58,7 @@ class PhpThread:
         role: the pool that it serves, None = inactive.
         wanted: the pool that it is to change to while its state is "transition requested".
         restart: its worker's script is to boot again.
+        dismissed: it is to end as soon as it has no role.
         generation: of the worker's code that its script runs, or boots with.
         failed_generation: generation of the last boot that failed, -1 = none.
         is_waiting: outside C: inactive, in back-off, or parked for a wipe.
@@ -68,6 +69,7 @@ class PhpThread:
         self.role: Pool | None = None
         self.wanted: Pool | None = None
         self.restart = False
+        self.dismissed = False
         self.generation = 0
         self.failed_generation = -1
         self.is_waiting = False
@@ -179,6 +181,9 @@ class PhpThread:
                         return self.role
                     self._change(("transition in progress", "inactive"))
                     fleet.changed.notify_all()
+                elif self.dismissed and self._change(("inactive", "shutting down")):
+                    self.dismissed = False
+                    return None
                 elif self.role is not None and native.slot_state(self.slot) in {"ready", "restarting"}:
                     return self.role
                 self.is_waiting = True

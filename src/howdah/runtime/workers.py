@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from howdah.cgi.paths import clean_path, join_root, normalize_path, script_end
 from howdah.config.model import SiteConfig, WorkerConfig
 from howdah.errors import ConfigError
 from howdah.runtime.pools import WorkerPool, check_worker_file
-from howdah.runtime.site import Site, Target
+from howdah.runtime.site import Site
 
 if TYPE_CHECKING:
     from howdah.config.model import RuntimeConfig
@@ -182,30 +181,3 @@ class WorkerTable:
 
 def _real(pool: WorkerPool) -> bytes:
     return os.path.realpath(os.fsencode(pool.file))
-
-
-def matched_target(site: Site, worker_file: str, path: bytes, mount: bytes) -> Target:
-    """Give the CGI variables of a request that a ``match`` gave to a worker.
-
-    A script outside the document root has no address, so SCRIPT_NAME and its kin are empty then.
-
-    Args:
-        site: where the request came.
-        worker_file: the worker's script.
-        path: decoded path below the site.
-        mount: where the site is mounted.
-    """
-    script = os.path.realpath(os.fsencode(worker_file))
-    prefix = join_root(site.root, b"/")
-    if not script.startswith(prefix):
-        return Target(script, b"", b"", b"", b"")
-    path = normalize_path(path)
-    end = script_end(path, site.suffixes)
-    info = path[end:] if end >= 0 else b""
-    return Target(
-        script,
-        mount + b"/" + script[len(prefix) :],
-        info,
-        join_root(site.root, clean_path(info)) if info else b"",
-        mount + clean_path(path[:end]) if end >= 0 else b"",
-    )

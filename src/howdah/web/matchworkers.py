@@ -7,7 +7,6 @@ import stat
 from typing import TYPE_CHECKING
 
 from howdah.cgi.paths import clean_path, is_script_name, join_root, normalize_path
-from howdah.runtime.workers import matched_target
 from howdah.web.matchers import path_test
 from howdah.web.routing import FileRoute, Route, ScriptRoute
 
@@ -55,5 +54,5 @@ class MatchWorkers:
                 return FileRoute(join_root(site.root, clean), status)
         for matches, worker, file in self._workers:
             if matches(folded):
-                return ScriptRoute(matched_target(site, file, path, mount), worker)
+                return ScriptRoute(site.worker_target(file, path, mount), worker)
         return None

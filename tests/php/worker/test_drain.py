@@ -64,7 +64,7 @@ def test_a_server_with_idle_workers_stops_at_once(own_server: ServerFactory) -> 
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.log_noise("grace|ending|outlived")
+@pytest.mark.log_noise("grace|ending|outlived|Request ended by the server")
 def test_a_request_that_outlives_the_grace_is_ended(own_server: ServerFactory, tmp_path: Path) -> None:
     server = _start(own_server, tmp_path, "--grace", "500ms")
     trace = tmp_path / "trace"

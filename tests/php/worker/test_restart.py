@@ -39,7 +39,7 @@ while (frankenphp_handle_request(function () use ($version, $boot) {
         file_put_contents($_GET['trace'], 'slept');
     }
     header('Content-Type: application/json');
-    echo json_encode([$version, $boot, (require __DIR__ . '/request_version.php'), __DIR__]);
+    echo json_encode([$version, $boot, (require __DIR__ . '/request_version.php'), __DIR__, $_SERVER['DOCUMENT_ROOT']]);
 }));
 file_put_contents(__DIR__ . '/cleaned', 'x', FILE_APPEND);
 """
@@ -84,7 +84,7 @@ def load(server: Server, clients: int = 4) -> Iterator[list[Any]]:
             while not stop.is_set():
                 try:
                     answer = client.get("/app.php")
-                    if answer.status_code != 200 or len(answer.json()) != 4:
+                    if answer.status_code != 200 or len(answer.json()) != 5:
                         wrong.append((answer.status_code, answer.text))
                 except (httpx.HTTPError, json.JSONDecodeError) as error:
                     wrong.append(repr(error))
@@ -165,7 +165,7 @@ def test_only_one_thread_boots_at_a_time_and_the_others_serve(own_sites: ServerF
     assert slowest < 0.19, "a request waited for a boot although other threads were free"
 
 
-def test_a_second_call_joins_the_first(own_sites: ServerFactory, tmp_path: Path) -> None:
+def test_calls_during_a_restart_share_the_next_one(own_sites: ServerFactory, tmp_path: Path) -> None:
     root = tmp_path / "app"
     release(root, "one")
     server = start(own_sites, root)
@@ -179,9 +179,10 @@ def test_a_second_call_joins_the_first(own_sites: ServerFactory, tmp_path: Path)
         took.append(time.monotonic() - began)
         return result
 
-    assert run_parallel(restart, 3) == ["", "", ""]
-    assert len(boots(root)) == 2
-    assert min(took) > 0.35, "a call returned before the roll had ended"
+    assert run_parallel(restart, 5) == [""] * 5
+    # Files may have changed after the running restart has read them, so joining that one is not enough.
+    assert len(boots(root)) in {2, 4}
+    assert min(took) > 0.35, "a call returned before every thread ran the new code"
 
 
 def test_running_requests_end_before_their_thread_restarts(own_sites: ServerFactory, tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_the_script_can_clean_up_when_it_is_restarted_and_when_the_server_stops(
     [
         ("app.php", "<?php function (", "syntax error"),
         ("version.php", "<?php throw new Exception('broken release');", "broken release"),
-        ("app.php", None, "app.php"),
+        ("version.php", None, "version.php"),
     ],
     ids=["parse error", "exception", "deleted"],
 )
@@ -286,7 +287,7 @@ def test_a_release_switched_by_a_link_is_picked_up_by_a_restart(own_sites: Serve
         assert server.restart_workers() == ""
     assert wrong == []
     assert versions(server) == {("two", "two")}
-    assert server.get("/app.php").json()[3] == str(releases / "two")
+    assert server.get("/app.php").json()[3:] == [str(releases / "two"), str(releases / "two")]
     assert server.get("/classic.php").text == f"two {releases}/two"
 
 
