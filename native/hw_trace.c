@@ -98,7 +98,7 @@ static const char *code_name(walk_t *walk, const zend_execute_data *frame)
 {
     zend_execute_data caller;
     zend_op place;
-    zend_uchar type;
+    uint8_t type;
     if (frame->prev_execute_data == NULL) {
         return "{main}";
     }
@@ -146,7 +146,7 @@ static void put_place(walk_t *walk, const zend_execute_data *frame)
 static void put_frame(walk_t *walk, const zend_execute_data *frame)
 {
     struct {
-        zend_uchar type;
+        uint8_t type;
         const zend_string *name;
         const zend_class_entry *scope;
     } function;

@@ -85,6 +85,11 @@ class RuntimeConfig:
         for name in ("max_wait_time_s", "max_idle_time_s", "request_timeout_s", "slow_request_threshold_s", "grace_s"):
             _require(getattr(self, name) >= 0, f"{name} must not be negative", name.removesuffix("_s"))
         _require(self.max_requests >= 0, "max_requests must not be negative (0 means no limit)", "max_requests")
+        _require(
+            self.thread_stack_size_bytes >= 256 * KIB,
+            "thread_stack_size must be at least 256KiB",
+            "thread_stack_size",
+        )
         _require(self.max_queue >= 0, "max_queue must not be negative (0 means that nothing waits)", "max_queue")
 
 

@@ -54,6 +54,12 @@ def test_errors_are_shown_with_debug_only() -> None:
     assert dict(ini_defaults(debug=True))[b"display_errors"] == b"1"
 
 
+def test_a_time_limit_becomes_the_longest_wait_in_whole_seconds() -> None:
+    assert b"howdah.longest_wait" not in dict(ini_defaults(debug=False))
+    assert dict(ini_defaults(debug=False, longest_wait_s=0.3))[b"howdah.longest_wait"] == b"1"
+    assert dict(ini_defaults(debug=False, longest_wait_s=5.0))[b"howdah.longest_wait"] == b"5"
+
+
 @given(st.dictionaries(st.from_regex(r"\A[a-z][a-z0-9_.]{0,10}\Z"), st.text(), max_size=5))
 def test_there_is_exactly_one_line_per_entry(entries: dict[str, str]) -> None:
     try:
