@@ -193,6 +193,8 @@ class Runtime:
             True when everything ended. False when a thread is stuck: PHP cannot be shut down then, and the
             process should leave by ``os._exit`` after it has flushed its logs.
         """
+        if self._crew is not None:
+            self._crew.hurry()
         with self._lock:
             if self._state != "running" or self._pid != os.getpid():
                 return self._state != "stuck"
