@@ -120,6 +120,7 @@ class Crew:
                 pool for pool in (pools if pools is not None else self.pools()) if len(pool.ready_slots()) < pool.base
             ]
             if not late:
+                self._end_start(pools if pools is not None else self.workers)
                 return None
             for pool in late:
                 failed = _failed(pool)
@@ -134,6 +135,12 @@ class Crew:
                 _log.info("still waiting for worker scripts to boot: %s", ", ".join(pool.name for pool in late))
             with self.fleet.changed:
                 self.fleet.changed.wait(0.002)
+
+    def _end_start(self, pools: Sequence[Pool]) -> None:
+        with self.fleet.changed:
+            for pool in pools:
+                if isinstance(pool, WorkerPool):
+                    pool.is_starting = False
 
     def run(self, has_opcache: bool) -> None:
         """Start those who look after the running threads."""
@@ -317,7 +324,6 @@ class Crew:
 def _failed(pool: Pool) -> WorkerBootError | None:
     if not isinstance(pool, WorkerPool) or pool.last_error is None:
         return None
-    limit = pool.worker.max_consecutive_failures
-    if limit < 0 or pool.failures <= limit:
+    if not pool.has_failed():
         return None
     return WorkerBootError(f"worker {pool.name} failed {pool.failures} times to boot; PHP said: {pool.last_error}")

@@ -307,6 +307,9 @@ class PhpThread:
             while not (self._fleet.is_stopping() or self._fleet.wiping or self.restart):
                 if native.slot_state(self.slot) != "restarting":
                     break
+                if pool.has_failed():
+                    self._fleet.changed.wait()
+                    continue
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
