@@ -329,6 +329,21 @@ class TestPhp:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
+            (
+                in_php("try_files {path} {host}.php"),
+                "3:20: write {path} in place of {host}; it is all that is filled in here",
+            ),
+            (in_php("try_files =404"), "3:13: =404 cannot be used; only =404 may stand here, as the last one"),
+            (in_php("try_files {path} =500"), "3:20: =500 cannot be used; only =404 may stand here, as the last one"),
+            (
+                in_php("try_files index.php?a=b"),
+                "3:13: index.php?a=b names no file; scripts get the query of the request by themselves",
+            ),
+            (in_frankenphp("php_ini a=b c"), "3:11: a=b is no name of php.ini; write it as in memory_limit 256M"),
+            (
+                in_frankenphp("php_ini {", '\ta "b\nc=d"', "}"),
+                "4:6: the value of a holds the end of a line or NUL, which php.ini cannot hold",
+            ),
             (in_php("split php"), "3:9: php is no suffix; write ASCII that begins with a dot, as .php"),
             (in_php("split .phpé"), "3:9: .phpé is no suffix; write ASCII that begins with a dot, as .php"),
             (in_php("split"), "3:3: php_server split needs more; write it as split .php"),
