@@ -11,10 +11,19 @@ from typing import NamedTuple
 
 from howdah.config.http import PathMatch, Step
 
+# Those that Howdah does not have are there because `order` may name them as a neighbour.
 DIRECTIVE_ORDER: tuple[str, ...] = (
+    "tracing",
+    "map",
     "vars",
+    "fs",
     "root",
+    "log_append",
+    "skip_log",
+    "log_skip",
+    "log_name",
     "header",
+    "copy_response_headers",
     "request_body",
     "redir",
     "method",
@@ -22,21 +31,32 @@ DIRECTIVE_ORDER: tuple[str, ...] = (
     "uri",
     "try_files",
     "basic_auth",
+    "forward_auth",
     "request_header",
     "encode",
+    "push",
+    "intercept",
     "x_sendfile",
+    "templates",
+    "invoke",
     "handle",
     "route",
     "abort",
     "error",
+    "copy_response",
     "respond",
     "metrics",
+    "reverse_proxy",
+    "php_fastcgi",
     "asgi",
     "wsgi",
     "php",
     "php_server",
     "file_server",
+    "acme_server",
 )
+# They have no place of their own; `order` may give them one.
+UNORDERED = frozenset({"cache", "mercure", "rate_limit", "vulcain"})
 
 # Of several directives of one such name in one block only the first that matches is done.
 GROUPED = frozenset({"root", "rewrite", "handle"})

@@ -139,7 +139,6 @@ class TestArguments:
             ("root *", "2:7: * is a matcher, and nothing follows; write root [<matcher>] <path>"),
             ('root ""', "2:7: the folder of root is empty; write . for the current one"),
             ("rewrite @a", "2:10: @a is a matcher, and nothing follows; write rewrite [<matcher>] <to>"),
-            ("rewrite index.php", "2:10: index.php is no path and no query; write /index.php"),
             (
                 "redir /old",
                 "2:2: redir needs an address; a first word that begins with / is a matcher, so write redir * /path to send all requests there",
@@ -316,7 +315,7 @@ class TestMatchers:
             ("@a not", "2:5: not needs a matcher; write not path /a, or a block of matchers"),
             (
                 "@a expression true",
-                "2:5: the matcher expression is not supported: expressions need Google's CEL language; combine the other matchers",
+                "2:5: the matcher expression is not supported: it needs Google's CEL language; write handle_errors 404 for codes of errors, else combine matchers",
             ),
             ("@a path /{hots}", "2:10: there is no placeholder {hots}; did you mean {host}?"),
         ],

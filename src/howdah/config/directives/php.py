@@ -189,8 +189,8 @@ def parse_php_server(line: Dispenser, context: Context) -> list[Step]:
             symlinks             follow|inside
         }
 
-    ``try_files`` is ``{path} {path}/<index> <index>`` by itself; only ``{path}`` is filled in there. ``env`` may be repeated; its values may hold
-    placeholders. ``name`` is the site's name in metrics and logs.
+    ``try_files`` is ``{path} {path}/<index> <index>`` by itself; only ``{path}`` is filled in there. ``env`` may be
+    repeated; its values may hold placeholders. ``name`` is the site's name in metrics and logs.
     """
     return _parse(line, context, is_server=True)
 
