@@ -73,7 +73,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     (folder / "public" / "index.php").write_text(SHOW)
     (folder / "public" / "style.css").write_text("p {}\n")
     (folder / "public" / "events.php").write_text(
-        "<?php header('Content-Type: text/event-stream'); echo \"data: 1\\n\\n\"; flush(); sleep(30);"
+        "<?php header('Content-Type: text/event-stream'); echo \"data: 1\\n\\n\"; flush(); sleep(2);"
     )
     caddyfile = changed(
         block("caddyfile"),
