@@ -44,13 +44,21 @@ class Metrics:
         self, runtime: Observed, *, requests: bool = True, lost_log_lines: Callable[[], int] | None = None
     ) -> None:
         self._runtime = runtime
-        self._times = RequestTimes() if requests else None
+        self._times: RequestTimes | None = None
         self._lost_log_lines = lost_log_lines
         self._registry = CollectorRegistry()
         self._registry.register(_Pulled(self._collect))
         ProcessCollector(registry=self._registry)
-        if self._times is not None:
-            runtime.observers.append(self._times.observe)
+        self.collect_requests(requests)
+
+    def collect_requests(self, wanted: bool) -> None:
+        """Collect histograms of request times from now on, or no longer; those that there are go with the latter."""
+        if wanted and self._times is None:
+            self._times = RequestTimes()
+            self._runtime.observers.append(self._times.observe)
+        elif not wanted:
+            self.close()
+            self._times = None
 
     def close(self) -> None:
         """Listen to no further request."""

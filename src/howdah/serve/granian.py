@@ -115,9 +115,8 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
         self._guard_task: asyncio.Task[None] | None = None
         self._guard = self._make_guard()
-        served = limit_heads(self._guard.wrap(app) if self._guard else app, options.max_header_size_bytes)
         self._server = _SocketServer(
-            self._say_close(served),
+            self._answering(self._guard.wrap(app) if self._guard else app, options.max_header_size_bytes),
             listening,
             interface=Interfaces.ASGINL,
             http=_MODES[options.mode],
@@ -197,15 +196,22 @@ class Listener:
         port = self._socket.getsockname()[1]
         return IdleGuard(port, self._options.header_timeout_s, self._options.idle_timeout_s)
 
-    def _say_close(self, app: Application) -> Application:
-        """Let responses end their connection once the listener is leaving."""
+    def _answering(self, app: Application, max_head_bytes: int) -> Application:
+        """Refuse requests with larger heads by 431, and end connections once the listener is leaving.
 
-        def served(scope: Any, receive: Any, send: Any) -> Any:
+        Names and values of headers count, and path and query. A plain function that gives the application's own
+        coroutine, because one more coroutine for each request would cost more than the check.
+        """
+
+        def answer(scope: Any, receive: Any, send: Any) -> Any:
+            size_bytes = sum(map(len, chain.from_iterable(scope["headers"])))
+            if size_bytes + len(scope["raw_path"]) + len(scope["query_string"]) > max_head_bytes:
+                return _refuse_head(send)
             if self._is_leaving and scope["http_version"] < "2":
-                return app(scope, receive, _closing(send))
+                send = _closing(send)
             return app(scope, receive, send)
 
-        return served
+        return answer
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         if self._guard_task is not None:
@@ -226,22 +232,6 @@ def _closing(send: Any) -> Any:
         await send(message)
 
     return closing
-
-
-def limit_heads(app: Application, max_bytes: int) -> Application:
-    """Refuse requests with larger heads by 431, before the application sees them.
-
-    Names and values of headers count, and path and query. A plain function that gives the application's own
-    coroutine, because one more coroutine for each request would cost more than the check.
-    """
-
-    def limited(scope: Any, receive: Any, send: Any) -> Any:
-        size_bytes = sum(map(len, chain.from_iterable(scope["headers"])))
-        if size_bytes + len(scope["raw_path"]) + len(scope["query_string"]) > max_bytes:
-            return _refuse_head(send)
-        return app(scope, receive, send)
-
-    return limited
 
 
 async def _refuse_head(send: Any) -> None:

@@ -67,7 +67,7 @@ class Server:
         observed = cast("Observed", runtime)
         self._metrics = Metrics(
             observed,
-            requests=model.servers.metrics and hasattr(runtime, "observers"),
+            requests=model.servers.metrics,
             lost_log_lines=lambda: logs.lost_lines,
         )
         self._reloader: Reloader | None = None
@@ -225,6 +225,7 @@ class Server:
             _log.warning("%s", text)
         await self._reloader.apply(model)
         self._model = model
+        self._metrics.collect_requests(model.servers.metrics)
         _log.info("configuration in force after %.0f ms", (time.monotonic() - start) * 1000)
 
 

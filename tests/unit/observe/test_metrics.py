@@ -179,6 +179,19 @@ def test_a_site_can_have_any_name() -> None:
     list(text_string_to_metric_families(page(metrics)))
 
 
+def test_histograms_come_and_go_while_the_server_runs() -> None:
+    runtime = Runtime(ALL)
+    metrics = Metrics(runtime, requests=False)
+    metrics.collect_requests(True)
+    metrics.collect_requests(True)
+    assert len(runtime.observers) == 1
+    runtime.observers[0](End())
+    assert "howdah_request_" in page(metrics)
+    metrics.collect_requests(False)
+    assert runtime.observers == []
+    assert "howdah_request_" not in page(metrics)
+
+
 def test_histograms_can_be_left_out() -> None:
     runtime = Runtime()
     assert "howdah_request_" not in page(Metrics(runtime, requests=False))
