@@ -12,8 +12,9 @@ import pytest
 
 from apps import symfony
 from apps.pages import checked
-from apps.serving import Served, serving
+from apps.serving import Served, configured, serving
 from tests.php.harness.parallel import fetch_parallel, run_parallel
+from tests.php.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,3 +127,25 @@ def test_parallel_sessions_do_not_mix(site: Served) -> None:
         return all(f"Hello, v{number}!" in page for page in pages) and "been here 3 times." in pages[2]
 
     assert all(run_parallel(visit, 16))
+
+
+def test_caddyfile_of_the_example_serves_it_and_follows_changes(tmp_path: Path) -> None:
+    root = symfony.install(tmp_path / "app")
+    (tmp_path / "tests.ini").write_text(f"session.save_path={tmp_path}\n")
+    environ = {
+        "PHP_LIBRARIES": str(root.parent / symfony.LIBRARIES),
+        "PHP_INI_SCAN_DIR": f":{tmp_path}",
+        "WORKERS": "2",
+    }
+    with (
+        configured(root.parent / "Caddyfile", tmp_path / "server.log", environ=environ) as served,
+        httpx.Client(base_url=served.url, trust_env=False, timeout=30) as visitor,
+    ):
+        assert "<h1>Hello, visitor!</h1>" in checked(visitor.get("/")).text
+        assert max(checked(visitor.get("/state")).json()["kernel"] for _ in range(8)) > 1
+        controller = root.parent / "src" / "Controller.php"
+        negated = controller.read_text().replace(
+            "'number' => $number,\n            'path'", "'number' => -$number,\n            'path'"
+        )
+        controller.write_text(negated)
+        wait_until(lambda: visitor.get("/article/7").json()["number"] == -7, "the changed controller")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +89,11 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     for word in ("run", "php-cli", "build-info"):
         assert f"\n  {word}" in out
     assert frankenphp.main([]) == 2
+
+
+def test_it_is_installed_as_a_command_and_named_by_an_extra() -> None:
+    text = (Path(__file__).resolve().parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    module, _, function = project["scripts"]["frankenphp"].partition(":")
+    assert getattr(importlib.import_module(module), function) is frankenphp.main
+    assert project["optional-dependencies"]["frankenphp"] == []
