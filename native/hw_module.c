@@ -223,10 +223,9 @@ static PyObject *statistics(PyObject *module, PyObject *unused)
         requests += atomic_load(&hw_board_slot(i)->requests);
     }
     return Py_BuildValue("{s:i,s:K,s:K,s:K,s:K,s:K}", "storages", hw_thread_storages(), "executed",
-                         (unsigned long long)requests, "spool_memory_bytes",
-                         (unsigned long long)spool.memory_bytes, "spool_file_bytes",
-                         (unsigned long long)spool.file_bytes, "spool_files", (unsigned long long)spool.files_open,
-                         "spool_errors", (unsigned long long)spool.errors);
+                         (unsigned long long)requests, "spool_memory_bytes", (unsigned long long)spool.memory_bytes,
+                         "spool_file_bytes", (unsigned long long)spool.file_bytes, "spool_files",
+                         (unsigned long long)spool.files_open, "spool_errors", (unsigned long long)spool.errors);
 }
 
 /* -- log -- */

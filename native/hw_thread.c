@@ -24,7 +24,7 @@
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
 
-static _Atomic int storages;         /* threads that have PHP storage now; each thread for itself */
+static _Atomic int storages;        /* threads that have PHP storage now; each thread for itself */
 static _Atomic uint64_t code_epoch; /* any thread; counts the times at which code may have changed */
 static __thread uint64_t seen_code; /* the value at which this thread cleaned its realpath cache */
 

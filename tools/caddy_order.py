@@ -107,7 +107,8 @@ def main() -> int:
         if order is None:
             print(f"{path.name}: caddy refuses it")
             return 1
-        path.with_suffix(".json").write_text(json.dumps(order, indent=1) + "\n")
+        rows = ",\n".join(json.dumps(one) for one in order)
+        path.with_suffix(".json").write_text(f"[\n{rows}\n]\n")
     return 0
 
 

@@ -125,7 +125,11 @@ def _alias_names() -> dict[str, str]:
 
 
 def _order() -> str:
-    names = [" and ".join([name, *(old for old, new in ALIASES.items() if new == name)]) for name in DIRECTIVE_ORDER]
+    names = [
+        " and ".join([name, *(old for old, new in ALIASES.items() if new == name)])
+        for name in DIRECTIVE_ORDER
+        if name in schema.HANDLERS
+    ]
     return "Order: " + ", ".join(f"`{name}`" for name in names).replace(" and ", "` and `") + "."
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from howdah.cli.parser import Parser
@@ -59,8 +60,8 @@ def run_fmt(arguments: list[str]) -> int:
 
 
 _VALIDATE_DESCRIPTION = """\
-Read a Caddyfile, with everything that it imports, and say what is wrong with it. Nothing is started.
-The exit code is 0 if it can be used, 2 if not.
+Read a Caddyfile, with everything that it imports, and say what is wrong with it, with its certificates, folders and
+worker scripts. Nothing is started, and PHP is not needed. The exit code is 0 if it can be used, 2 if not.
 """
 
 _ADAPT_DESCRIPTION = """\
@@ -77,7 +78,10 @@ def run_validate(arguments: list[str]) -> int:
     """
     parser = _config_parser("howdah validate", _VALIDATE_DESCRIPTION)
     options = parser.parse(arguments)
-    _warn(_load(options.config))
+    model = _load(options.config)
+    from howdah.cli.check import check_model
+
+    _warn([*model.warnings, *check_model(model)])
     print(f"{_label(options.config)}: valid")
     return 0
 
@@ -92,7 +96,7 @@ def run_adapt(arguments: list[str]) -> int:
     parser.add_argument("-p", "--pretty", action="store_true", help="accepted for Caddy's sake: it is always pretty")
     options = parser.parse(arguments)
     model = _load(options.config)
-    _warn(model)
+    _warn(model.warnings)
     _print(json.dumps(to_json(model), indent=2) + "\n")
     return 0
 
@@ -119,8 +123,8 @@ def _load(file: str) -> ServerModel:
     return load_config(file, os.environ)
 
 
-def _warn(model: ServerModel) -> None:
-    for warning in model.warnings:
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
         sys.stderr.write(f"howdah: warning: {warning}\n")
 
 

@@ -40,7 +40,7 @@ PRIVATE_RANGES = (
 
 _POLICIES = ("first_exist", "first_exist_fallback", "smallest_size", "largest_size", "most_recently_modified")
 _UNSUPPORTED = {
-    "expression": "expressions need Google's CEL language; combine the other matchers",
+    "expression": "it needs Google's CEL language; write handle_errors 404 for codes of errors, else combine matchers",
     "map": "there is no map directive",
     "tls": "client certificates are not looked at yet",
     "vars": "match what the variable was made from",
@@ -104,10 +104,12 @@ def path(lines: Sequence[Dispenser], warn: Warn) -> list[Condition]:
     """
     patterns = []
     for line, token in _words(lines, "path /a /b/* *.php"):
-        if not token.text.startswith(("/", "*", "{")):
-            warn(token, f"{token.text} never matches, because paths begin with /; write /{token.text} or *{token.text}")
         check_placeholders(line, token, None)
-        patterns.append(token.text)
+        text = token.text
+        if not text.startswith(("/", "*", "{")):
+            warn(token, f"{text} is read as /{text}, because paths begin with /")
+            text = f"/{text}"
+        patterns.append(text)
     return [PathMatch(tuple(patterns))]
 
 

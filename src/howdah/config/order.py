@@ -6,15 +6,24 @@ names and matchers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from howdah.config.http import PathMatch, Step
 
+# Those that Howdah does not have are there because `order` may name them as a neighbour.
 DIRECTIVE_ORDER: tuple[str, ...] = (
+    "tracing",
+    "map",
     "vars",
+    "fs",
     "root",
+    "log_append",
+    "skip_log",
+    "log_skip",
+    "log_name",
     "header",
+    "copy_response_headers",
     "request_body",
     "redir",
     "method",
@@ -22,21 +31,32 @@ DIRECTIVE_ORDER: tuple[str, ...] = (
     "uri",
     "try_files",
     "basic_auth",
+    "forward_auth",
     "request_header",
     "encode",
+    "push",
+    "intercept",
     "x_sendfile",
+    "templates",
+    "invoke",
     "handle",
     "route",
     "abort",
     "error",
+    "copy_response",
     "respond",
     "metrics",
+    "reverse_proxy",
+    "php_fastcgi",
     "asgi",
     "wsgi",
     "php",
     "php_server",
     "file_server",
+    "acme_server",
 )
+# They have no place of their own; `order` may give them one.
+UNORDERED = frozenset({"cache", "mercure", "rate_limit", "vulcain"})
 
 # Of several directives of one such name in one block only the first that matches is done.
 GROUPED = frozenset({"root", "rewrite", "handle"})
@@ -52,11 +72,18 @@ class Placed(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What the order of directives of one name depends on."""
+    """What the place of a directive depends on."""
 
+    position: int
     has_matcher: bool
     path: str
     prefix: str
+    is_reversed: bool
+
+
+class _Item(NamedTuple):
+    key: _Key
+    placed: Placed
 
 
 def sort_directives(placed: Sequence[Placed], order: Sequence[str]) -> list[Placed]:
@@ -65,71 +92,87 @@ def sort_directives(placed: Sequence[Placed], order: Sequence[str]) -> list[Plac
     Of two directives of one name with one path each the longer path comes first, but ``/a`` before ``/a*``; one with
     a matcher comes before one without. ``vars`` is the other way round, so that the most specific one has the last
     word. Otherwise the order of the lines stays.
+
+    That comparison is not transitive: a path and a method neither precede nor follow each other, though two paths do.
+    The result then depends on the way of sorting, so it is the way of Caddy's library: runs of 20 by insertion, joined
+    by SymMerge (Kim and Kutzner, "Stable Minimum Storage Merging by Symmetric Comparisons", 2004).
     """
-    by_name: dict[str, list[Placed]] = {}
-    for one in placed:
-        by_name.setdefault(one.directive, []).append(one)
     positions = {name: index for index, name in enumerate(order)}
-    result: list[Placed] = []
-    for name in sorted(by_name, key=positions.__getitem__):
-        group = by_name[name]
-        result += group if len(group) == 1 else _sort_group(group, reverse=name == "vars")
-    return result
+    items = [_Item(_key(one, positions[one.directive]), one) for one in placed]
+    count, width = len(items), _RUN
+    for start in range(0, count, width):
+        _insert(items, start, min(start + width, count))
+    while width < count:
+        for start in range(0, count - width, 2 * width):
+            _merge(items, start, start + width, min(start + 2 * width, count))
+        width *= 2
+    return [item.placed for item in items]
 
 
-def _sort_group(group: Sequence[Placed], *, reverse: bool) -> list[Placed]:
-    """Sort directives of one name as Caddy's library does.
-
-    The comparison is not transitive (a path and a method neither precede nor follow each other), so the result depends
-    on the way of sorting: runs of 20 by insertion, then merged.
-    """
-    keyed = [(_key(one), one) for one in group]
-    runs = [_insert(keyed[start : start + 20], reverse) for start in range(0, len(keyed), 20)]
-    while len(runs) > 1:
-        pairs = [runs[index : index + 2] for index in range(0, len(runs), 2)]
-        runs = [_merge(pair[0], pair[1], reverse) if len(pair) == 2 else pair[0] for pair in pairs]
-    return [one for _, one in runs[0]]
+_RUN = 20
 
 
-def _insert(items: list[tuple[_Key, Placed]], reverse: bool) -> list[tuple[_Key, Placed]]:
-    for start in range(1, len(items)):
-        index = start
-        while index and _precedes(items[index][0], items[index - 1][0], reverse):
+def _insert(items: list[_Item], start: int, end: int) -> None:
+    """Sort a run by insertion."""
+    for first in range(start + 1, end):
+        index = first
+        while index > start and _precedes(items[index], items[index - 1]):
             items[index - 1], items[index] = items[index], items[index - 1]
             index -= 1
-    return items
 
 
-def _merge(
-    left: list[tuple[_Key, Placed]], right: list[tuple[_Key, Placed]], reverse: bool
-) -> list[tuple[_Key, Placed]]:
-    merged: list[tuple[_Key, Placed]] = []
-    first = second = 0
-    while first < len(left) and second < len(right):
-        if _precedes(right[second][0], left[first][0], reverse):
-            merged.append(right[second])
-            second += 1
+def _merge(items: list[_Item], start: int, middle: int, end: int) -> None:
+    """Join two sorted runs that follow each other, ``start`` to ``middle`` and ``middle`` to ``end``."""
+    if middle - start == 1:
+        place = _bisect(middle, end, lambda index: _precedes(items[index], items[start]))
+        items.insert(place - 1, items.pop(start))
+        return
+    if end - middle == 1:
+        place = _bisect(start, middle, lambda index: not _precedes(items[middle], items[index]))
+        items.insert(place, items.pop(middle))
+        return
+    centre = (start + end) // 2
+    mirror = centre + middle
+    low, high = (mirror - end, centre) if middle > centre else (start, middle)
+    left = _bisect(low, high, lambda index: not _precedes(items[mirror - 1 - index], items[index]))
+    right = mirror - left
+    if left < middle < right:
+        items[left:right] = items[middle:right] + items[left:middle]
+    if start < left < centre:
+        _merge(items, start, left, centre)
+    if centre < right < end:
+        _merge(items, centre, right, end)
+
+
+def _bisect(low: int, high: int, goes_right: Callable[[int], bool]) -> int:
+    while low < high:
+        index = (low + high) // 2
+        if goes_right(index):
+            low = index + 1
         else:
-            merged.append(left[first])
-            first += 1
-    return [*merged, *left[first:], *right[second:]]
+            high = index
+    return low
 
 
-def _precedes(one: _Key, other: _Key, reverse: bool) -> bool:
+def _precedes(first: _Item, second: _Item) -> bool:
+    one, other = first.key, second.key
+    if one.position != other.position:
+        return one.position < other.position
     if one.path and other.path:
         longer = len(one.path) - len(other.path)
         if one.prefix == other.prefix:
             longer = -longer
-        return longer < 0 if reverse else longer > 0
-    if reverse:
+        return longer < 0 if one.is_reversed else longer > 0
+    if one.is_reversed:
         return other.has_matcher and not one.has_matcher
     return one.has_matcher and not other.has_matcher
 
 
-def _key(one: Placed) -> _Key:
+def _key(one: Placed, position: int) -> _Key:
     matcher = one.steps[0].matcher
+    is_reversed = one.directive == "vars"
     if matcher is None:
-        return _Key(has_matcher=False, path="", prefix="")
+        return _Key(position, has_matcher=False, path="", prefix="", is_reversed=is_reversed)
     paths = [condition for condition in matcher.conditions if isinstance(condition, PathMatch)]
     path = paths[0].patterns[0] if len(paths) == 1 and len(paths[0].patterns) == 1 else ""
-    return _Key(has_matcher=True, path=path, prefix=path.removesuffix("*"))
+    return _Key(position, has_matcher=True, path=path, prefix=path.removesuffix("*"), is_reversed=is_reversed)

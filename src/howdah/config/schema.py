@@ -98,6 +98,7 @@ OPTIONS: Mapping[str, ParseOption] = MappingProxyType(
         "renew_interval": options.parse_authority,
         "servers": servers.parse_servers,
         "skip_install_trust": options.parse_skip_install_trust,
+        "storage": options.parse_authority,
     }
 )
 
@@ -119,6 +120,7 @@ _MISSING: Mapping[str, str] = MappingProxyType(
         "mercure": "the Mercure hub is not available yet; run one beside Howdah",
         "php_fastcgi": "PHP runs in this process; use php_server",
         "push": "browsers have given it up",
+        "rate_limit": "limit what waits by max_queue",
         "reverse_proxy": "mount a Python application with asgi or wsgi, or put a proxy before Howdah",
         "skip_log": "give `log` a level or filter its output",
         "templates": "",

@@ -16,6 +16,7 @@ from pathlib import Path
 _FILE_MODE = 0o600  # what is logged is nobody else's business
 _FOLDER_MODE = 0o755
 _STREAM_WAIT_S = 2.0
+_LINE_END = ord("\n")
 _STAMP = "%Y-%m-%dT%H-%M-%S"
 
 
@@ -170,18 +171,17 @@ class FileOutput(Output):
 
     def _append(self, data: bytes) -> None:
         if self._is_torn:  # the disk was full in the middle of a line
-            self._is_torn = False
-            data = b"\n" + data
+            self._put(b"\n")
             self._written_bytes -= 1
+        self._put(data)
+
+    def _put(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            try:
-                count = os.write(self._descriptor, view)
-            except OSError:
-                self._is_torn = bytes(data[: len(data) - len(view)])[-1:] not in {b"", b"\n"}
-                raise
+            count = os.write(self._descriptor, view)
             self._written_bytes += count
             self._size_bytes += count
+            self._is_torn = view[count - 1] != _LINE_END
             view = view[count:]
 
     def _is_ours(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from howdah.engine.native import native
-from howdah.errors import ConfigError, EngineError, EngineStartError, WorkerBootError
+from howdah.errors import ConfigError, EngineError, EngineStartError, EngineStateError, WorkerBootError
 from howdah.runtime.fleet import Fleet
 from howdah.runtime.opcache import OpcacheKeeper
 from howdah.runtime.pools import REGULAR, Pool, WorkerPool
@@ -72,6 +72,7 @@ class Crew:
         self.roller = Roller(self.fleet, lambda: self.workers, self._invalidate, config.grace_s)
         self.scaler = ScalerThread(self.fleet, self.pools, usable_cores(), config.max_idle_time_s)
         self._members: tuple[Member, ...] = ()
+        self._hurried = False  # by any thread, once
 
     def pools(self) -> tuple[Pool, ...]:
         """Give all pools, the regular one first."""
@@ -113,10 +114,13 @@ class Crew:
         """
         began = said = time.monotonic()
         while True:
+            if self._hurried:
+                return EngineStateError("the runtime stops")
             late = [
                 pool for pool in (pools if pools is not None else self.pools()) if len(pool.ready_slots()) < pool.base
             ]
             if not late:
+                self._end_start(pools if pools is not None else self.workers)
                 return None
             for pool in late:
                 failed = _failed(pool)
@@ -131,6 +135,12 @@ class Crew:
                 _log.info("still waiting for worker scripts to boot: %s", ", ".join(pool.name for pool in late))
             with self.fleet.changed:
                 self.fleet.changed.wait(0.002)
+
+    def _end_start(self, pools: Sequence[Pool]) -> None:
+        with self.fleet.changed:
+            for pool in pools:
+                if isinstance(pool, WorkerPool):
+                    pool.is_starting = False
 
     def run(self, has_opcache: bool) -> None:
         """Start those who look after the running threads."""
@@ -177,21 +187,9 @@ class Crew:
             )
         before = self.workers, self._members, self.config
         known = [(member.worker, pool) for member, pool in zip(self._members, self.workers, strict=True)]
-        kept = {member.identity: pool for member, pool in zip(self._members, self.workers, strict=True)}
-        new: list[WorkerPool] = []
-        chosen: list[WorkerPool] = []
         self.config = config
-        for member in members:
-            pool = kept.pop(member.identity, None)
-            if pool is None:
-                pool = self._open(member)
-                new.append(pool)
-            else:
-                pool.worker = member.worker
-                pool.site = member.site_name
-            chosen.append(pool)
-        retired = list(kept.values())
-        self.workers, self._members = tuple(chosen), tuple(members)
+        chosen, new, retired = self._choose(members)
+        self.workers, self._members = chosen, tuple(members)
         self.fleet.max_thread_memory_bytes = config.max_thread_memory_bytes
         old_max = self.fleet.max_threads
         self._set_sizes(sizing)
@@ -204,8 +202,7 @@ class Crew:
         if failed is not None:
             self.workers, self._members, self.config = before
             self._retire(new)
-            self.fleet.max_threads = old_max
-            self.fleet.trim()
+            self._settle(old_max)
             raise failed
         now = list(zip(members, self.workers, strict=True))
         earlier = [(worker, self._successor(pool)) for worker, pool in known]
@@ -214,9 +211,33 @@ class Crew:
             switch()
         self.table = WorkerTable(now, [(worker, pool) for worker, pool in earlier if pool is not None])
         self._retire(retired)
-        self.fleet.max_threads = sizing.max_threads
-        self.fleet.trim()
+        self._settle(sizing.max_threads)
         self.scaler.set_max_idle_time(config.max_idle_time_s)
+
+    def _choose(self, members: Sequence[Member]) -> tuple[tuple[WorkerPool, ...], list[WorkerPool], list[WorkerPool]]:
+        """Give the pool of every member, those of them that are new, and those that nobody wants any more."""
+        kept = {member.identity: pool for member, pool in zip(self._members, self.workers, strict=True)}
+        new: list[WorkerPool] = []
+        chosen: list[WorkerPool] = []
+        for member in members:
+            pool = kept.pop(member.identity, None)
+            if pool is None:
+                pool = self._open(member)
+                new.append(pool)
+            else:
+                pool.worker = member.worker
+                pool.site = member.site_name
+            chosen.append(pool)
+        return tuple(chosen), new, list(kept.values())
+
+    def _settle(self, max_threads: int) -> None:
+        self.fleet.max_threads = max_threads
+        self.fleet.trim()
+
+    def hurry(self) -> None:
+        """Have whoever waits for scripts to boot or requests to end give up, because the runtime is to stop."""
+        self._hurried = True
+        self.fleet.notify()
 
     def _successor(self, pool: WorkerPool) -> WorkerPool | None:
         """Give the worker that takes requests which were routed to a worker of the configuration before."""
@@ -243,13 +264,13 @@ class Crew:
         if pools:
             time.sleep(_ROUTED_S)
         for pool in pools:
-            while native.pool_statistics(pool.number)["waiting"] and time.monotonic() < deadline:
+            while native.pool_statistics(pool.number)["waiting"] and self._may_wait(deadline):
                 if pool.is_broken():
                     native.pool_evict(pool.number)
                 with self.fleet.changed:
                     self.fleet.changed.wait(0.005)
         for pool in pools:
-            while pool.slots and time.monotonic() < deadline:
+            while pool.slots and self._may_wait(deadline):
                 for slot in list(pool.slots):
                     self.fleet.assign(self.fleet.threads[slot], None)
                 with self.fleet.changed:
@@ -257,6 +278,9 @@ class Crew:
             native.pool_evict(pool.number)
             if not pool.slots:
                 native.pool_free(pool.number)
+
+    def _may_wait(self, deadline: float) -> bool:
+        return time.monotonic() < deadline and not self._hurried
 
     # -- end ----------------------------------------------------------------------------------------
 
@@ -300,7 +324,6 @@ class Crew:
 def _failed(pool: Pool) -> WorkerBootError | None:
     if not isinstance(pool, WorkerPool) or pool.last_error is None:
         return None
-    limit = pool.worker.max_consecutive_failures
-    if limit < 0 or pool.failures <= limit:
+    if not pool.has_failed():
         return None
     return WorkerBootError(f"worker {pool.name} failed {pool.failures} times to boot; PHP said: {pool.last_error}")

@@ -80,6 +80,7 @@ class WorkerPool(Pool):
         site: name of the site that it belongs to, empty for a global worker.
         generation: counts the restarts that were asked for; under the fleet's lock.
         failures: boots that failed one after the other; under the fleet's lock.
+        is_starting: the server, or a reload, waits for the first boot; a script that fails too often is not tried again.
         last_error: what PHP said about the last failed boot; None once a boot has succeeded.
     """
 
@@ -95,6 +96,7 @@ class WorkerPool(Pool):
         self.timeout_s = worker.request_timeout_s
         self.generation = 0
         self.failures = 0
+        self.is_starting = True
         self.last_error: str | None = None
         self._env = tuple(
             (os.fsencode(key), os.fsencode(value)) for key, value in {**env, "FRANKENPHP_WORKER": "1"}.items()
@@ -111,6 +113,11 @@ class WorkerPool(Pool):
             self._site, self._site_root = engine.Site(root, b"Howdah", self._env), root
         target = (script, b"/" + name, b"", b"", b"/" + name)
         return self._site.request(self._channel, target, endpoint(b"", "http", "1.1"), "GET", b"", b"", "", 0, [], None)
+
+    def has_failed(self) -> bool:
+        """Tell whether the script has failed as often as it may while the server starts."""
+        limit = self.worker.max_consecutive_failures
+        return self.is_starting and limit >= 0 and self.failures > limit
 
     def is_broken(self) -> bool:
         """Tell whether no thread of the worker can take a request because its script does not boot.

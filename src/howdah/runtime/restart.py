@@ -150,7 +150,7 @@ class Roller:
                             self._fleet.threads[other].generation = pool.generation
                 raise WorkerBootError(
                     f"worker {pool.name} did not boot with its new code, so its other threads keep the old one: "
-                    f"{pool.last_error}"
+                    f"{thread.failure}"
                 )
 
     def _wait(self, thread: PhpThread, pool: WorkerPool) -> bool:

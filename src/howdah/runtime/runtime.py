@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from howdah.cgi.paths import decode_path
@@ -89,6 +90,8 @@ class Runtime:
         self._state = "new"  # under the lock; read anywhere
         self._pid = 0
         self.observers: list[Callable[[RequestEnd], None]] = []
+        self._sites_lock = threading.Lock()
+        self._served: weakref.WeakSet[Site] = weakref.WeakSet()  # under its lock
         self._names: dict[bytes, str] = {}  # of sites by document root, for the log; each entry is one assignment
         self._crew: Crew | None = None
         self._registered: list[tuple[str, SiteConfig]] = []  # under the lock
@@ -190,6 +193,8 @@ class Runtime:
             True when everything ended. False when a thread is stuck: PHP cannot be shut down then, and the
             process should leave by ``os._exit`` after it has flushed its logs.
         """
+        if self._crew is not None:
+            self._crew.hurry()
         with self._lock:
             if self._state != "running" or self._pid != os.getpid():
                 return self._state != "stuck"
@@ -257,6 +262,8 @@ class Runtime:
         if known is None:
             env = tuple((os.fsencode(name), os.fsencode(value)) for name, value in site.config.env.items())
             site.unchanged = native.unchanged
+            with self._sites_lock:
+                self._served.add(site)
             if site.name and len(self._names) < _MOST_NAMES:
                 self._names[site.root] = site.name
             known = site.native = engine.Site(site.root, b"Howdah", env, site.config.request_timeout_s)
@@ -474,6 +481,10 @@ class Runtime:
         self._check_running()
         if self._crew is None:
             raise EngineStateError("this Runtime does not run")
+        with self._sites_lock:
+            sites = list(self._served)
+        for site in sites:
+            site.look_again()
         self._crew.roller.restart(names, changed)
 
     def worker_for(self, site: Site, script: bytes, worker: WorkerConfig | None = None) -> WorkerPool | None:

@@ -7,6 +7,7 @@ system call while nothing changed.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Callable
@@ -29,6 +30,8 @@ from howdah.errors import ConfigError, Forbidden, InvalidPath, ScriptNotFound
 if TYPE_CHECKING:
     from howdah.engine.native import Site as NativeSite
     from howdah.runtime.pools import WorkerPool
+
+_log = logging.getLogger("howdah.runtime")
 
 _CACHED_PATHS = 2048
 # Longer paths are served but not remembered: clients choose paths, so the caches need a bound in bytes too.
@@ -110,20 +113,49 @@ class Site:
     def __init__(self, config: SiteConfig, *, resolve_root: bool = True) -> None:
         self.config = config
         self.name = ""
+        # Relative paths count from the directory of now, also when the root is resolved again.
+        self._given_root = os.path.abspath(os.fsencode(config.root or "."))  # noqa: PTH100 - bytes
+        self._resolves_root = resolve_root
         resolved = _resolve_root(config.root)
-        self.root = resolved if resolve_root else os.path.abspath(os.fsencode(config.root or "."))  # noqa: PTH100 - bytes
+        self.root = resolved if resolve_root else self._given_root
         self.suffixes = tuple(suffix.lower().encode("ascii") for suffix in config.split)
         # Whatever runs as a script here, the text of PHP's own files is nobody's.
         self._sources = (*self.suffixes, b".php")
         self._prefix = join_root(resolved, b"/")
         self._inside_only = config.symlinks == "inside"
         self._patterns = compile_patterns(config)
+        self._resolved = resolved
         self._plan = lru_cache(_CACHED_PATHS)(self._make_plan)
         self._expand = lru_cache(_CACHED_PATHS)(self._make_candidates)
         self._known: dict[bytes, _Known] = {}
         self.unchanged: Callable[[bytes, _Known], bool] = _unchanged
         self.native: NativeSite | None = None
         self.workers: tuple[object, dict[bytes, WorkerPool | None]] = (None, {})
+
+    def look_again(self) -> bool:
+        """Follow the document root to where it leads now: a release that is switched by a link.
+
+        Any thread may call it; a request that is being routed meanwhile is served from the one or the other.
+
+        Returns:
+            True when it leads elsewhere. A root that cannot be served any more is left as it was, and logged.
+        """
+        try:
+            resolved = _resolve_root(os.fsdecode(self._given_root))
+        except ConfigError as error:
+            _log.warning("%s; the site goes on with %s", error, os.fsdecode(self._resolved))
+            return False
+        if resolved == self._resolved:
+            return False
+        self._resolved = resolved
+        if self._resolves_root:
+            self.root = resolved
+        self._prefix = join_root(resolved, b"/")
+        self._known = {}
+        self._plan = lru_cache(_CACHED_PATHS)(self._make_plan)
+        self.workers = (None, {})
+        self.native = None
+        return True
 
     def script(self, path: bytes, mount: bytes = b"") -> Target:
         """Find the script that a decoded path names.

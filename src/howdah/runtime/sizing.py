@@ -142,11 +142,6 @@ def calculate(
     )
 
 
-def thread_count(config: RuntimeConfig) -> int:
-    """Give the number of threads to start without any worker: as configured, or twice the usable cores."""
-    return config.num_threads if config.num_threads is not None else 2 * usable_cores()
-
-
 def _shared(num_threads: int | None, max_threads: int | None) -> int | None:
     """Give the threads that all workers together may start with; None is any number."""
     limits = [limit - 1 for limit in (num_threads, max_threads) if limit is not None]

@@ -61,6 +61,7 @@ class PhpThread:
         dismissed: it is to end as soon as it has no role.
         generation: of the worker's code that its script runs, or boots with.
         failed_generation: generation of the last boot that failed, -1 = none.
+        failure: what PHP said about it.
         is_waiting: outside C: inactive, in back-off, or parked for a wipe.
     """
 
@@ -72,6 +73,7 @@ class PhpThread:
         self.dismissed = False
         self.generation = 0
         self.failed_generation = -1
+        self.failure = ""
         self.is_waiting = False
         self._fleet = fleet
         self._is_first_life = True
@@ -279,6 +281,7 @@ class PhpThread:
             pool.failures += 1
             pool.last_error = error
             self.failed_generation = self.generation
+            self.failure = error
             failures = pool.failures
             self._fleet.changed.notify_all()
         _log.log(
@@ -304,6 +307,9 @@ class PhpThread:
             while not (self._fleet.is_stopping() or self._fleet.wiping or self.restart):
                 if native.slot_state(self.slot) != "restarting":
                     break
+                if pool.has_failed():
+                    self._fleet.changed.wait()
+                    continue
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break

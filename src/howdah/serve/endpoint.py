@@ -15,14 +15,16 @@ from typing import Any
 from howdah.config.http import HttpServers
 from howdah.serve.address import Address, bind, listen, remove_socket_file, shown_url, socket_inode
 from howdah.serve.granian import Listener, ListenerOptions, Mode
+from howdah.serve.idle import Peer, connections
 from howdah.serve.tls import Material
 
 _log = logging.getLogger("howdah.serve")
 
-# Connections that ask for nothing are closed by their own timeout; what is left then is told to go.
+# Clients are told to leave with their next answer; who asks for nothing for so long is sent away.
 _LONGEST_LINGER_S = 30.0
 # Each has threads of its own, so a storm of changes must not gather them.
 _MOST_LEAVING = 3
+_LOOK_S = 0.5
 
 Application = Callable[..., Any]
 
@@ -47,6 +49,7 @@ class Endpoint:
         self._on_failure = on_failure
         self._socket = bind(address)
         self._inode = socket_inode(address)
+        self._port: int = self._socket.getsockname()[1] if address.kind == "tcp" else 0
         self._app: Application = _nothing
         self._listener: Listener | None = None
         self._leaving: list[Listener] = []
@@ -142,12 +145,23 @@ class Endpoint:
         task.add_done_callback(self._lingering.discard)
 
     async def _linger(self, listener: Listener) -> None:
-        options = self.options
-        idle_s = min(options.header_timeout_s, options.idle_timeout_s) if options else 0.0
-        await asyncio.wait([listener.serving], timeout=min(_LONGEST_LINGER_S, idle_s + 1.0))
+        """Wait until the connections of a server that leaves have ended, but not for ever; then end the server."""
+        deadline = time.monotonic() + _LONGEST_LINGER_S
+        left: set[Peer] | None = None
+        while time.monotonic() < deadline and not listener.serving.done():
+            present = await asyncio.to_thread(self._connections)
+            # What comes later is another server's.
+            left = present if left is None else left & present
+            if not left:
+                break
+            await asyncio.wait([listener.serving], timeout=_LOOK_S)
         listener.stop_accepting()
         await asyncio.wait([listener.serving])
         self._leaving.remove(listener)
+
+    def _connections(self) -> set[Peer]:
+        # Connections at a socket file have no names; theirs is one that stays.
+        return set(connections(self._port)) if self._port else {("", "")}
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:

@@ -16,6 +16,9 @@ from howdah.watch.patterns import Pattern
 # After so many hints at once the kernel may have dropped some.
 _MANY_HINTS = 1000
 
+# Beyond so many paths that were seen, those that are gone are forgotten.
+_MOST_REMEMBERED = 200_000
+
 _State = tuple[int, int, int]
 
 
@@ -31,6 +34,7 @@ class WatchedFiles:
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._patterns = patterns
         self._known: dict[str, _State] = {}
+        self._matching: dict[str, bool] = {}
 
     def look(self) -> set[str]:
         """Look at everything; blocks while all watched folders are read.
@@ -46,6 +50,8 @@ class WatchedFiles:
         changed = {path for path, state in present.items() if self._known.get(path) != state}
         changed |= self._known.keys() - present.keys()
         self._known = present
+        if len(self._matching) > _MOST_REMEMBERED:
+            self._matching.clear()
         return changed
 
     def follow(self, hints: Iterable[str]) -> set[str]:
@@ -94,7 +100,11 @@ class WatchedFiles:
         return changed
 
     def _counts(self, path: str) -> bool:
-        return any(pattern.matches(path) for pattern in self._patterns)
+        # Remembered because matching is most of a look at many files.
+        known = self._matching.get(path)
+        if known is None:
+            known = self._matching[path] = any(pattern.matches(path) for pattern in self._patterns)
+        return known
 
     def _is_deep(self, folder: str) -> bool:
         """Tell whether what lies in a folder below the watched ones may count."""

@@ -33,8 +33,10 @@ DEBOUNCE_S = 0.15
 _LONGEST_COLLECTION_S = 2.0
 _LOOK_AT_FOLDERS_S = 1.0
 _POLL_S = 1.0
-# So many times as long as a look at all files takes it rests, so that polling a large tree costs 5 % of a core.
-_POLL_REST = 20
+# So many times as long as a look at all files takes it rests, so that polling a large tree costs a tenth of a core...
+_POLL_REST = 10
+# ... but not longer than somebody who has saved a file is ready to wait.
+_LONGEST_REST_S = 3.0
 _MOST_RETRIES = 5
 _HEALTHY_AFTER_S = 5.0
 _RETRY_S = 0.2
@@ -196,7 +198,8 @@ class Watcher:
             if time.monotonic() >= (min(poll_at, batch.due_at) if self._polls else math.inf):
                 began = time.monotonic()
                 batch.add(changed=self._files.look())
-                poll_at = time.monotonic() + max(_POLL_S, _POLL_REST * (time.monotonic() - began))
+                rest_s = min(_POLL_REST * (time.monotonic() - began), _LONGEST_REST_S)
+                poll_at = time.monotonic() + max(_POLL_S, rest_s)
             if batch and time.monotonic() >= batch.due_at:
                 self._tell(batch.take(self._files))
             if time.monotonic() >= look_at:

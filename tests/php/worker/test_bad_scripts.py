@@ -183,6 +183,7 @@ def test_a_transaction_and_a_lock_left_open_are_given_up_with_their_variables(
         assert text.startswith('{"rows":1,"locked":true}'), text
 
 
+@pytest.mark.may_leak
 @modes
 def test_what_a_script_keeps_open_is_its_own_until_it_ends(own_sites: ServerFactory, tmp_path: Path, mode: str) -> None:
     server = in_mode(own_sites, mode, ini={"display_errors": "1"})
@@ -218,7 +219,8 @@ def test_a_worker_whose_script_is_deleted_goes_on_and_says_so_when_it_must_boot(
     script.write_text(text)
     (tmp_path / "hello.php").write_text((SCRIPTS / "hello.php").read_text())
     worker = {"file": str(script), "num": 1, "match": ["/api/*"]}
-    server = own_sites({"any": {"root": str(tmp_path), "workers": [worker]}}, runtime={"num_threads": 2})
+    runtime = {"num_threads": 2, "php_ini": {"opcache.revalidate_freq": "0"}}
+    server = own_sites({"any": {"root": str(tmp_path), "workers": [worker]}}, runtime=runtime)
     assert server.get("/api/x").text == "works"
     script.unlink()
     for _ in range(5):

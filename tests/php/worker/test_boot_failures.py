@@ -20,7 +20,7 @@ pytestmark = pytest.mark.log_noise("PHP (Fatal|Parse|Warning)|Uncaught|Stack tra
 _LOOP = "while (frankenphp_handle_request(function () { echo '%s'; }));"
 _BROKEN = {
     "throws": ("throw new Exception('the database is away');", "the database is away"),
-    "does not parse": ("function (", "syntax error"),
+    "does not parse": ("function (", "Unclosed '('"),
     "calls what does not exist": ("not_a_function();", "undefined function not_a_function"),
     "misses a file": ("require 'no/such/file.php';", "no/such/file.php"),
     "runs out of memory": ("ini_set('memory_limit', '8M'); str_repeat('x', 64 << 20);", "Allowed memory size"),
@@ -163,12 +163,12 @@ while (frankenphp_handle_request(function () {
 """
 
 
-def _fragile(make: ServerFactory, folder: Path, *, debug: bool, num: int = 1) -> Server:
+def _fragile(make: ServerFactory, folder: Path, *, debug: bool, num: int = 1, **fields: Any) -> Server:
     (folder / "app.php").write_text(_FRAGILE)
     (folder / "hello.php").write_text((SCRIPTS / "hello.php").read_text())
     (folder / "other.php").write_text("<?php " + _LOOP % "the other worker")
     workers = [{"file": str(folder / name), "num": number} for name, number in (("app.php", num), ("other.php", 1))]
-    runtime: dict[str, Any] = {"num_threads": num + 2, "debug": debug, "php_ini": _AT_ONCE}
+    runtime: dict[str, Any] = {"num_threads": num + 2, "debug": debug, "php_ini": _AT_ONCE, **fields}
     return make({"any": {"root": str(folder)}}, workers=workers, runtime=runtime)
 
 
@@ -239,7 +239,7 @@ def test_a_broken_worker_does_not_hold_the_stop_up(own_sites: ServerFactory, tmp
 
 
 def test_a_boot_that_hangs_holds_nobody_else_up(own_sites: ServerFactory, tmp_path: Path) -> None:
-    server = _fragile(own_sites, tmp_path, debug=False)
+    server = _fragile(own_sites, tmp_path, debug=False, grace_s=1.0)
     (tmp_path / "app.php").write_text("<?php file_put_contents(__DIR__ . '/hangs', 'x'); while (true) { sleep(1); }")
     server.get("/app.php?exit=0")
     wait_until((tmp_path / "hangs").exists, "the script to hang in its boot")
@@ -247,7 +247,7 @@ def test_a_boot_that_hangs_holds_nobody_else_up(own_sites: ServerFactory, tmp_pa
     assert server.get("/other.php").text == "the other worker"
     assert not server.ready()[0]
     server.process.terminate()
-    assert server.wait_ended(12) == 0
+    assert server.wait_ended(6) == 0
 
 
 def test_a_slow_boot_delays_readiness_and_its_requests_wait(own_sites: ServerFactory, tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_the_script_can_clean_up_when_it_is_restarted_and_when_the_server_stops(
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
-        ("app.php", "<?php function (", "syntax error"),
+        ("app.php", "<?php function (", "Unclosed '('"),
         ("version.php", "<?php throw new Exception('broken release');", "broken release"),
         ("version.php", None, "version.php"),
     ],

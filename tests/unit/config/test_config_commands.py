@@ -31,6 +31,10 @@ class TestValidate:
         assert main(["validate"]) == 0
         assert capsys.readouterr() == ("Caddyfile: valid\n", "")
 
+    @pytest.fixture(autouse=True)
+    def public(self) -> None:
+        Path("public").mkdir()
+
     def test_names_the_mistake_with_its_position_and_exits_with_2(self, capsys: pytest.CaptureFixture[str]) -> None:
         write(SITE.replace("php_server", "php_sever"), "other")
         assert main(["validate", "-c", "other"]) == 2
@@ -70,6 +74,43 @@ class TestValidate:
         assert main(["validate"]) == 2
         monkeypatch.setenv("EXTRA", "respond hello")
         assert main(["validate"]) == 0
+
+
+class TestWhatValidateLooksAt:
+    """Beyond the text: what a server would find out at its start."""
+
+    def test_folders_of_sites(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(SITE)
+        assert main(["validate"]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("howdah: Caddyfile:3:2: ")
+        assert "public" in message
+
+    def test_scripts_of_workers(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write("{\n\tfrankenphp {\n\t\tworker /nowhere/worker.php\n\t}\n}\n")
+        assert main(["validate"]) == 2
+        assert capsys.readouterr().err == (
+            "howdah: worker script /nowhere/worker.php does not exist; create it or correct the path\n"
+        )
+
+    def test_certificates(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write("a.test {\n\ttls missing.pem missing.key\n\trespond ok\n}\n")
+        assert main(["validate"]) == 2
+        assert "missing.pem" in capsys.readouterr().err
+
+    def test_addresses_with_and_without_tls(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write("https://a.test:8080 {\n\trespond a\n}\nhttp://b.test:8080 {\n\trespond b\n}\n")
+        assert main(["validate"]) == 2
+        assert "TLS" in capsys.readouterr().err
+
+    def test_python_applications_are_not_run(self) -> None:
+        write("http://a.test {\n\thandle /a/* {\n\t\tasgi nowhere:app\n\t}\n\tasgi nowhere:app\n}\n")
+        assert main(["validate"]) == 0
+
+    def test_public_names_get_a_warning(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write("shop.example.com {\n\trespond ok\n}\n")
+        assert main(["validate"]) == 0
+        assert "certificates from a public authority are not supported yet" in capsys.readouterr().err
 
 
 class TestAdapt:

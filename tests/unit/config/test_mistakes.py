@@ -139,7 +139,6 @@ class TestArguments:
             ("root *", "2:7: * is a matcher, and nothing follows; write root [<matcher>] <path>"),
             ('root ""', "2:7: the folder of root is empty; write . for the current one"),
             ("rewrite @a", "2:10: @a is a matcher, and nothing follows; write rewrite [<matcher>] <to>"),
-            ("rewrite index.php", "2:10: index.php is no path and no query; write /index.php"),
             (
                 "redir /old",
                 "2:2: redir needs an address; a first word that begins with / is a matcher, so write redir * /path to send all requests there",
@@ -316,7 +315,7 @@ class TestMatchers:
             ("@a not", "2:5: not needs a matcher; write not path /a, or a block of matchers"),
             (
                 "@a expression true",
-                "2:5: the matcher expression is not supported: expressions need Google's CEL language; combine the other matchers",
+                "2:5: the matcher expression is not supported: it needs Google's CEL language; write handle_errors 404 for codes of errors, else combine matchers",
             ),
             ("@a path /{hots}", "2:10: there is no placeholder {hots}; did you mean {host}?"),
         ],
@@ -329,6 +328,21 @@ class TestPhp:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
+            (
+                in_php("try_files {path} {host}.php"),
+                "3:20: write {path} in place of {host}; it is all that is filled in here",
+            ),
+            (in_php("try_files =404"), "3:13: =404 cannot be used; only =404 may stand here, as the last one"),
+            (in_php("try_files {path} =500"), "3:20: =500 cannot be used; only =404 may stand here, as the last one"),
+            (
+                in_php("try_files index.php?a=b"),
+                "3:13: index.php?a=b names no file; scripts get the query of the request by themselves",
+            ),
+            (in_frankenphp("php_ini a=b c"), "3:11: a=b is no name of php.ini; write it as in memory_limit 256M"),
+            (
+                in_frankenphp("php_ini {", '\ta "b\nc=d"', "}"),
+                "4:6: the value of a holds the end of a line or NUL, which php.ini cannot hold",
+            ),
             (in_php("split php"), "3:9: php is no suffix; write ASCII that begins with a dot, as .php"),
             (in_php("split .phpé"), "3:9: .phpé is no suffix; write ASCII that begins with a dot, as .php"),
             (in_php("split"), "3:3: php_server split needs more; write it as split .php"),

@@ -125,12 +125,13 @@ def test_a_line_that_was_torn_does_not_spoil_the_next(
     output = FileOutput(str(path))
     disk = Disk(monkeypatch, room=8)
     output.write(["12345\n", "67890\n"])
+    output.write(["lost\n"])
     disk.room = 1000
     output.write(["again\n"])
     output.close()
     assert path.read_text() == "12345\n67\nagain\n"
-    assert output.lost == 1
-    assert "1 lines were lost" in capfd.readouterr().err
+    assert output.lost == 2
+    assert "2 lines were lost" in capfd.readouterr().err
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

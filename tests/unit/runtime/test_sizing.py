@@ -203,12 +203,6 @@ def test_workers_without_any_other_limit_are_always_accepted(workers: list[Worke
     calculate(runtime(), sensible, cores)
 
 
-def test_threads_are_twice_the_cores_unless_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizing, "usable_cores", lambda: 3)
-    assert sizing.thread_count(RuntimeConfig()) == 6
-    assert sizing.thread_count(RuntimeConfig(num_threads=1)) == 1
-
-
 @pytest.mark.parametrize(("quota", "cores"), [(0.2, 1), (1.5, 2), (64.0, 4), (None, 4)])
 def test_cores_are_those_of_affinity_and_quota(
     monkeypatch: pytest.MonkeyPatch, quota: float | None, cores: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from howdah.config import units
@@ -10,6 +11,8 @@ from howdah.config.directives.options import Options
 from howdah.config.directives.worker import read_worker
 from howdah.config.dispenser import Dispenser
 from howdah.config.lexer import Token
+
+_INI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 
 # Field of RuntimeConfig and how its value is read.
 _KEYS: Mapping[str, tuple[str, Callable[[Dispenser, Token], object]]] = {
@@ -84,12 +87,21 @@ def _read(option: Dispenser, context: Context, options: Options) -> None:
 def _read_ini(option: Dispenser, options: Options) -> None:
     if option.peek_arg() is not None:
         name, value = option.arguments(2, 2, "php_ini <name> <value>")
+        _check_ini(option, name, value)
         options.php_ini[name.text] = value.text
     elif not option.has_block:
         raise option.error("php_ini needs a name and a value; write php_ini <name> <value>, or a block of such pairs")
     for pair in option.next_block():
         (value,) = pair.arguments(1, 1, f"{pair.name} <value>")
+        _check_ini(pair, pair.token, value)
         options.php_ini[pair.name] = value.text
+
+
+def _check_ini(line: Dispenser, name: Token, value: Token) -> None:
+    if not _INI_NAME.fullmatch(name.text):
+        raise line.error(f"{name.text} is no name of php.ini; write it as in memory_limit 256M", name)
+    if set(value.text) & set("\r\n\0"):
+        raise line.error(f"the value of {name.text} holds the end of a line or NUL, which php.ini cannot hold", value)
 
 
 def _check_threads(line: Dispenser, options: Options) -> None:

@@ -11,7 +11,7 @@ from howdah.config.context import Context
 from howdah.config.directives.worker import ReadWorker
 from howdah.config.dispenser import Dispenser
 from howdah.config.http import Admin, Log
-from howdah.config.order import ALIASES, DIRECTIVE_ORDER
+from howdah.config.order import ALIASES, DIRECTIVE_ORDER, UNORDERED
 
 _POSITIONS = ("first", "last", "before", "after")
 _ADMIN_OPTIONS = ("origins", "enforce_origin", "token")
@@ -191,10 +191,12 @@ def parse_order(line: Dispenser, context: Context, options: Options) -> None:
     name = line.argument("a directive")
     position = line.argument("a position (first, last, before or after)")
     moved = ALIASES.get(name.text, name.text)
-    if moved not in options.order:
+    if moved not in options.order and moved not in UNORDERED:
         raise line.unknown("directive that has an order,", options.order, name)
     if position.text not in _POSITIONS:
         raise line.unknown("position", _POSITIONS, position)
+    if moved in UNORDERED:
+        context.warn(name, f"the order of {moved} changes nothing, because it is not supported")
     order = [one for one in options.order if one != moved]
     if position.text in {"before", "after"}:
         other = line.argument("another directive")

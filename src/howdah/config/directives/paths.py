@@ -64,13 +64,14 @@ def parse_rewrite(line: Dispenser, context: Context) -> list[Step]:
 
     Syntax: ``rewrite [<matcher>] <to>``
 
-    ``/path`` replaces the path and keeps the query, ``?a=b`` replaces the query, ``/path?a=b`` both. With one argument
-    that argument is the target.
+    ``/path`` replaces the path and keeps the query, ``?a=b`` replaces the query, ``/path?a=b`` both. ``path`` is
+    ``/path``. With one argument that argument is the target.
     """
     matcher, target = _take_optional(line, context, "rewrite [<matcher>] <to>")
-    if not target.text.startswith(("/", "?", "{")):
-        raise line.error(f"{target.text} is no path and no query; write /{target.text}", target)
-    return [context.step(line, Rewrite(context.text(line, target)), matcher)]
+    to = context.text(line, target)
+    # Files for PHP in the wild say `rewrite @route index.php`.
+    to = to if to.startswith(("/", "?", "{")) else f"/{to}"
+    return [context.step(line, Rewrite(to), matcher)]
 
 
 def parse_uri(line: Dispenser, context: Context) -> list[Step]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -27,6 +28,8 @@ _PHP_KEYS = (
     "symlinks",
     "worker",
 )
+_PATHS = frozenset({"{path}", "{uri.path}", "{http.request.uri.path}"})
+_QUERY = re.compile(r"\?\{(?:http\.request\.uri\.)?query\}\Z")
 _SERVER_KEYS = ("file_server", "index", "try_files")
 
 
@@ -99,8 +102,7 @@ class _Reader:
             word = option.argument("a file name, or off")
             self.site["index"] = None if word.text == "off" else word.text
         elif option.name == "try_files":
-            words = option.arguments(1, None, "try_files {path} {path}/index.php index.php")
-            self.site["try_files"] = tuple(self._context.text(option, word) for word in words)
+            self.site["try_files"] = _read_try_files(option)
         else:
             word = option.argument("the word off")
             if word.text != "off":
@@ -146,6 +148,25 @@ class _Reader:
         return replace(worker, config=config)
 
 
+def _read_try_files(option: Dispenser) -> tuple[str, ...]:
+    """Read the files that are tried, without what is so anyway: the query, and the status where none exists."""
+    words = option.arguments(1, None, "try_files {path} {path}/index.php index.php")
+    entries = []
+    for index, word in enumerate(words):
+        if word.text.startswith("="):
+            if word.text != "=404" or not index or index + 1 < len(words):
+                raise option.error(f"{word.text} cannot be used; only =404 may stand here, as the last one", word)
+            continue
+        text = _QUERY.sub("", word.text)
+        for name in re.findall(r"\{[^{}]*\}", text):
+            if name not in _PATHS:
+                raise option.error(f"write {{path}} in place of {name}; it is all that is filled in here", word)
+        if not text or "?" in text:
+            raise option.error(f"{word.text} names no file; scripts get the query of the request by themselves", word)
+        entries.append(text)
+    return tuple(entries)
+
+
 def parse_php_server(line: Dispenser, context: Context) -> list[Step]:
     """Serves a PHP application: its files as they are, everything else by its scripts.
 
@@ -168,8 +189,8 @@ def parse_php_server(line: Dispenser, context: Context) -> list[Step]:
             symlinks             follow|inside
         }
 
-    ``try_files`` is ``{path} {path}/<index> <index>`` by itself. ``env`` may be repeated; its values may hold
-    placeholders. ``name`` is the site's name in metrics and logs.
+    ``try_files`` is ``{path} {path}/<index> <index>`` by itself; only ``{path}`` is filled in there. ``env`` may be
+    repeated; its values may hold placeholders. ``name`` is the site's name in metrics and logs.
     """
     return _parse(line, context, is_server=True)
 

@@ -1,0 +1,78 @@
+"""What ``howdah validate`` looks at beyond the text: addresses, certificates, folders, scripts. Starts nothing.
+
+Needs neither PHP nor the extension. Python applications are not imported, because that would run their code, and
+ports are not opened.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+from howdah.config.http import Abort, HttpSite, PythonApp, Routes, ServerModel, Step
+from howdah.config.workers import site_workers
+from howdah.errors import ConfigError
+from howdah.serve.listeners import ListenerPlan, plan, warnings
+from howdah.serve.tls import Pair
+from howdah.web.chain import BuildContext, build_site
+
+if TYPE_CHECKING:
+    from howdah.runtime.runtime import Runtime
+
+
+def check_model(model: ServerModel) -> list[str]:
+    """Check what a server would find out at its start; gives warnings.
+
+    Raises:
+        ConfigError: two sites want the same address with and without TLS, a certificate is missing or does not fit
+            its key, a root cannot be served, or a worker has no script.
+    """
+    found = list(warnings(model))
+    for one in plan(model):
+        found += _check_certificates(one)
+    _check_scripts(model)
+    # Building a site asks PHP nothing but its settings.
+    php = cast("Runtime", SimpleNamespace(config=model.runtime))
+    context = BuildContext(php, model.servers, debug=model.runtime.debug, metrics=bytes)
+    for site in model.sites:
+        build_site(_without_python(site), context)
+    return found
+
+
+def _check_certificates(listener: ListenerPlan) -> Iterator[str]:
+    if listener.tls is None:
+        return
+    now = dt.datetime.now(dt.UTC)
+    for files, site in zip(listener.tls.pairs, listener.tls.named_by, strict=True):
+        names = [address.host for address in site.addresses if address.host]
+        yield from Pair(*files, site).warnings(names, now)
+
+
+def _check_scripts(model: ServerModel) -> None:
+    workers = [*model.runtime.workers, *(worker for site in model.sites for worker in site_workers(site))]
+    for worker in workers:
+        path = os.path.abspath(worker.file)  # noqa: PTH100 - shown as the user wrote it, not resolved
+        if not os.path.isfile(path):  # noqa: PTH113 - beside the other call on names
+            raise ConfigError(f"worker script {path} does not exist; create it or correct the path", directive="worker")
+
+
+def _without_python(site: HttpSite) -> HttpSite:
+    errors = tuple(replace(routes, steps=_replaced(routes.steps)) for routes in site.errors)
+    return replace(site, steps=_replaced(site.steps), errors=errors)
+
+
+def _replaced(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    changed = []
+    for step in steps:
+        action = step.action
+        if isinstance(action, PythonApp):
+            changed.append(replace(step, action=Abort()))
+        elif isinstance(action, Routes):
+            changed.append(replace(step, action=replace(action, steps=_replaced(action.steps))))
+        else:
+            changed.append(step)
+    return tuple(changed)
