@@ -93,7 +93,7 @@ def sweep(limits: TimeLimits, request: Any, clock: Clock, seconds: float) -> lis
 
 
 def make(clock: Clock, **fields: float) -> TimeLimits:
-    return TimeLimits(RuntimeConfig(**fields), clock=clock)  # type: ignore[arg-type]
+    return TimeLimits(RuntimeConfig(**fields), clock=clock, worker_of=lambda slot: f"worker {slot}")  # type: ignore[arg-type]
 
 
 def test_nothing_happens_within_the_limit_or_without_one(native: FakeNative) -> None:
@@ -165,6 +165,7 @@ def test_a_slow_request_is_logged_once_while_it_runs(native: FakeNative, events:
     assert 0.5 <= event.attributes["duration_s"] < 0.6
     assert event.attributes["queue_s"] == 0.25
     assert event.attributes["thread"] == 0
+    assert event.attributes["worker"] == "worker 0"
     assert event.attributes["backtrace"] == "#0 sleep()"
 
 
@@ -203,7 +204,7 @@ def test_a_dump_tells_what_every_thread_does(native: FakeNative) -> None:
     native.traces = ["#0 sleep()"]
     busy, idle, empty = dump.dump(range(3))
     assert busy == {
-        "thread": 0, "state": "ready", "thread_id": 10, "request": "GET /x.php", "request_id": 1, "since_s": 1.235, "requests": 5,
+        "thread": 0, "worker": "", "state": "ready", "thread_id": 10, "request": "GET /x.php", "request_id": 1, "since_s": 1.235, "requests": 5,
         "memory_bytes": 7, "backtrace": "#0 sleep()",
     }  # fmt: skip
     assert idle["backtrace"] is None

@@ -51,6 +51,18 @@ def test_requests_after_one_another_are_not_hit_by_an_old_kill(worker: Server) -
             assert worker.get(f"/hello.php?i={number}").text == f"request {number}"
 
 
+def test_the_slow_log_names_the_worker_and_shows_its_script(own_sites: ServerFactory) -> None:
+    server = in_worker(own_sites, worker_script(name="patient"), slow_request_threshold_s=0.2)
+    mark = server.log_mark()
+    assert server.get("/where.php?place=method&seconds=0.8").text == "through"
+    entry = server.wait_for_log("slow request.*", since=mark)[0]
+    assert "worker=" in entry
+    assert "patient" in entry
+    for frame in ("stay()", "Place->method()", "require()", "frankenphp_handle_request()", "{main} at"):
+        assert frame in entry
+    assert server.log_since(mark).count("slow request") == 1
+
+
 def test_a_worker_without_a_limit_is_not_held_to_that_of_another_site(own_sites: ServerFactory) -> None:
     server = own_sites(
         {

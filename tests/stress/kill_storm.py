@@ -42,7 +42,7 @@ class Storm:
         self.intended: set[int] = set()
         self.lock = threading.Lock()
         self.kills = 0
-        self.counts: dict[str, int] = {"answered": 0, "killed": 0, "churned": 0, "missed": 0}
+        self.counts: dict[str, int] = {"answered": 0, "killed": 0, "churned": 0, "missed": 0, "traces": 0}
         self.wrong: list[str] = []
 
     def count(self, name: str) -> None:
@@ -96,6 +96,14 @@ class Storm:
             else:
                 self.count("missed")
 
+    def tracer(self) -> None:
+        """Look at everything that runs, all the time; nobody may notice."""
+        while not self.stopping.is_set():
+            seen = sum(entry["backtrace"] is not None for entry in self.runtime.dump_threads())
+            with self.lock:
+                self.counts["traces"] += seen
+            time.sleep(0.002)
+
     # -- connections -------------------------------------------------------------------------------
 
     def churn(self, number: int) -> None:
@@ -132,6 +140,7 @@ class Storm:
         killers = [threading.Thread(target=self.killer, args=(number,)) for number in range(KILLERS)]
         others = [threading.Thread(target=self.client, args=(number,)) for number in range(CLIENTS)]
         others += [threading.Thread(target=self.churn, args=(number,)) for number in range(CHURNERS)]
+        others.append(threading.Thread(target=self.tracer))
         before = _sockets()
         began = time.monotonic()
         for thread in (*others, *killers):

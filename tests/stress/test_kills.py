@@ -47,6 +47,7 @@ def test_a_kill_hits_nothing_but_its_request(peer: int) -> None:
     assert seen["answered"] > KILLS / 10, seen
     assert seen["missed"] > 0, seen  # else no request was ever gone when its kill came
     assert seen["churned"] > KILLS / 20, seen
+    assert seen["traces"] > 10, seen
     assert seen["open"] == 0, seen
     assert seen["leaked"] <= 0, seen
     assert seen["clean"], seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from howdah.engine.native import native
@@ -12,13 +12,17 @@ _TRACE_S = 0.05
 _TOTAL_S = 2.0
 
 
-def dump(slots: Iterable[int]) -> list[dict[str, Any]]:
+def dump(slots: Iterable[int], worker_of: Callable[[int], str] = lambda slot: "") -> list[dict[str, Any]]:
     """Describe the threads of some slots; blocks at most some seconds, whatever the threads do.
 
+    Args:
+        slots: their numbers.
+        worker_of: gives the name of the worker that a slot serves, empty for none.
+
     Returns:
-        One dictionary per slot: ``thread`` (the slot), ``state``, ``thread_id``, ``request`` (method and URI, empty
-        when idle), ``request_id``, ``since_s`` (in this request or wait), ``requests``, ``memory_bytes`` and
-        ``backtrace`` (text, one line per frame; None when no script runs or it could not be read).
+        One dictionary per slot: ``thread`` (the slot), ``worker``, ``state``, ``thread_id``, ``request`` (method and
+        URI, empty when idle), ``request_id``, ``since_s`` (in this request or wait), ``requests``, ``memory_bytes``
+        and ``backtrace`` (text, one line per frame; None when no script runs or it could not be read).
     """
     deadline = time.monotonic() + _TOTAL_S
     threads = []
@@ -31,6 +35,7 @@ def dump(slots: Iterable[int]) -> list[dict[str, Any]]:
         threads.append(
             {
                 "thread": slot,
+                "worker": worker_of(slot),
                 "state": info["state"],
                 "thread_id": info["thread_id"],
                 "request": info["current"],

@@ -33,6 +33,7 @@ class TimeLimits:
         on_stuck: called with slot and number of a request that has survived the kill, once per request.
         on_late: called when a request is over its time, once per request.
         clock: gives seconds.
+        worker_of: gives the name of the worker that a slot belongs to, empty for none.
 
     Attributes:
         timeout_s: wall-clock time that a script may take, 0 = any.
@@ -48,13 +49,14 @@ class TimeLimits:
         on_stuck: Callable[[int, int], None] | None = None,
         on_late: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        worker_of: Callable[[int], str] | None = None,
     ) -> None:
         self.timeout_s = config.request_timeout_s
         self.on_stuck = on_stuck
         self._on_late = on_late
         self._clock = clock
         self._graces = Graces()
-        self._slow = SlowLog(config.slow_request_threshold_s, clock)
+        self._slow = SlowLog(config.slow_request_threshold_s, clock, worker_of)
         self._late: dict[int, tuple[int, Escalation]] = {}
         self.is_active = bool(self.timeout_s or config.slow_request_threshold_s)
 

@@ -365,7 +365,12 @@ class Runtime:
 
     def limits(self, config: RuntimeConfig) -> TimeLimits:
         """Make the time limits of a dispatcher."""
-        return TimeLimits(config, self._note_stuck, self._note_late)
+        return TimeLimits(config, self._note_stuck, self._note_late, worker_of=self._worker_of)
+
+    def _worker_of(self, slot: int) -> str:
+        """Give the name of the worker that a slot serves now, empty for none."""
+        role = self._crew.fleet.threads[slot].role if self._crew is not None else None
+        return role.name if role is not None else ""
 
     def _note_stuck(self, slot: int, request_id: int) -> None:
         crew = self._crew
@@ -395,7 +400,8 @@ class Runtime:
         """Say what every thread is doing now, scripts with their PHP backtrace."""
         from howdah.runtime.dump import dump
 
-        return dump([thread.slot for thread in self._crew.fleet.living()]) if self._crew is not None else []
+        slots = [thread.slot for thread in self._crew.fleet.living()] if self._crew is not None else []
+        return dump(slots, self._worker_of)
 
     # -- workers ----------------------------------------------------------------------------------
 

@@ -29,12 +29,19 @@ class SlowLog:
     Args:
         threshold_s: 0 logs nothing.
         clock: gives seconds.
+        worker_of: gives the name of the worker that a slot belongs to, empty for none.
     """
 
-    __slots__ = ("_clock", "_known", "threshold_s")
+    __slots__ = ("_clock", "_known", "_worker_of", "threshold_s")
 
-    def __init__(self, threshold_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        threshold_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        worker_of: Callable[[int], str] | None = None,
+    ) -> None:
         self.threshold_s = threshold_s
+        self._worker_of = worker_of
         self._clock = clock
         # By request: when its backtrace was asked for first, or -1 once it is logged.
         self._known: dict[int, float] = {}
@@ -54,14 +61,14 @@ class SlowLog:
         backtrace = native.trace(request.slot, number, 0.0)
         if backtrace is not None or now - since >= _PATIENCE_S:
             self._known[number] = -1.0
-            _write(request, running_s, backtrace)
+            self._write(request, running_s, backtrace)
 
     def end(self, request: Request, running_s: float) -> None:
         """Log a request whose response is complete, if it was slow and was not seen while it ran."""
         if not self.threshold_s:
             return
         if self._known.pop(request.id, 0.0) != -1.0 and running_s >= self.threshold_s:
-            _write(request, running_s, None)
+            self._write(request, running_s, None)
         if request.finished_early and running_s >= self.threshold_s:
             self._remember(request.id, -1.0)  # its script goes on, and one entry is enough
 
@@ -70,18 +77,18 @@ class SlowLog:
             del self._known[next(iter(self._known))]
         self._known[number] = since
 
-
-def _write(request: Request, running_s: float, backtrace: str | None) -> None:
-    method, _, uri = request.label.partition(" ")
-    _log.warning(
-        Event(
-            "slow request",
-            method=method,
-            uri=uri,
-            duration_s=round(running_s, 3),
-            queue_s=round(request.times_s[0], 3),
-            thread=request.slot,
-            request_id=request.id,
-            backtrace=backtrace,
+    def _write(self, request: Request, running_s: float, backtrace: str | None) -> None:
+        method, _, uri = request.label.partition(" ")
+        _log.warning(
+            Event(
+                "slow request",
+                method=method,
+                uri=uri,
+                duration_s=round(running_s, 3),
+                queue_s=round(request.times_s[0], 3),
+                worker=self._worker_of(request.slot) if self._worker_of is not None else "",
+                thread=request.slot,
+                request_id=request.id,
+                backtrace=backtrace,
+            )
         )
-    )
