@@ -101,6 +101,7 @@ class WorkerPool(Pool):
         self._env = tuple(
             (os.fsencode(key), os.fsencode(value)) for key, value in {**env, "FRANKENPHP_WORKER": "1"}.items()
         )
+        self._real_files = {os.path.realpath(os.fsencode(self.file))}
         self._channel = engine.Channel()
         self._site: engine.Site | None = None
         self._site_root = b""
@@ -108,11 +109,16 @@ class WorkerPool(Pool):
     def boot_record(self) -> engine.Request:
         """Make what describes the script while it boots: a GET of its own name (there is no client)."""
         script = os.path.realpath(os.fsencode(self.file))
+        self._real_files.add(script)
         root, name = os.path.split(script)
         if self._site is None or self._site_root != root:
             self._site, self._site_root = engine.Site(root, b"Howdah", self._env), root
         target = (script, b"/" + name, b"", b"", b"/" + name)
         return self._site.request(self._channel, target, endpoint(b"", "http", "1.1"), "GET", b"", b"", "", 0, [], None)
+
+    def runs(self, script: bytes) -> bool:
+        """Tell whether a resolved path is this worker's script: now, or in a release that its link led to before."""
+        return script in self._real_files or script == os.path.realpath(os.fsencode(self.file))
 
     def has_failed(self) -> bool:
         """Tell whether the script has failed as often as it may while the server starts."""

@@ -151,7 +151,7 @@ class WorkerTable:
     ) -> None:
         self.is_empty = not pools and not earlier
         self._pools = (*((member.worker, pool) for member, pool in pools), *earlier)
-        self._global = {_real(pool): pool for member, pool in pools if member.site is None}
+        self._global = [pool for member, pool in pools if member.site is None]
 
     def for_script(self, site: Site, script: bytes) -> WorkerPool | None:
         """Give the worker whose file the script is; links are followed, once per name."""
@@ -173,11 +173,5 @@ class WorkerTable:
         return next((pool for known, pool in self._pools if known is worker), None)
 
     def _find(self, site: Site, script: bytes) -> WorkerPool | None:
-        for worker in site.config.workers:
-            if not worker.match and os.path.realpath(os.fsencode(worker.file)) == script:
-                return self.for_worker(worker)
-        return self._global.get(script)
-
-
-def _real(pool: WorkerPool) -> bytes:
-    return os.path.realpath(os.fsencode(pool.file))
+        own = [self.for_worker(worker) for worker in site.config.workers if not worker.match]
+        return next((pool for pool in (*own, *self._global) if pool is not None and pool.runs(script)), None)
