@@ -57,7 +57,7 @@ class OpcacheKeeper:
         pause_s: seconds for which requests were held back, all pauses together.
         longest_pause_s: the longest of them.
         blocked: why a wipe that is due cannot be done, None = nothing is due or it is only put off.
-        status: what OPcache said last, or None.
+        status: what OPcache said last, or None; `look` asks it.
     """
 
     def __init__(
@@ -80,6 +80,8 @@ class OpcacheKeeper:
         self._due_since = 0.0
         self._marks: dict[bytes, _Marks] = {}
         self._forget_lock = threading.Lock()  # guards the marks
+        self._look_lock = threading.Lock()  # held by whoever asks
+        self._looked_at = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="howdah-opcache", daemon=True)
 
@@ -92,6 +94,18 @@ class OpcacheKeeper:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
+
+    def look(self) -> dict[str, object] | None:
+        """Give OPcache's memory, hits and restarts, at most a second old; None without OPcache. Any thread."""
+        if time.monotonic() - self._looked_at >= _LOOK_S and self._look_lock.acquire(blocking=False):
+            try:
+                status = native.opcache(False)
+                if status is not None:
+                    self.status = dict(status)
+                self._looked_at = time.monotonic()
+            finally:
+                self._look_lock.release()
+        return self.status
 
     def _run(self) -> None:
         not_before = 0.0

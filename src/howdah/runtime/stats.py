@@ -145,7 +145,7 @@ class RuntimeStatistics:
         wipes: wipes of OPcache.
         wipes_put_off: attempts to wipe that were given up.
         wipe_pause_s: time for which requests were held back.
-        opcache: what OPcache said at the last look, None without.
+        opcache: what OPcache says, at most a second old; None without.
         rss_bytes: resident memory of the process.
     """
 
@@ -267,7 +267,7 @@ def _with_crew(base: RuntimeStatistics, crew: Crew) -> RuntimeStatistics:
         wipes=keeper.wipes if keeper is not None else 0,
         wipes_put_off=keeper.put_off if keeper is not None else 0,
         wipe_pause_s=keeper.pause_s if keeper is not None else 0.0,
-        opcache=keeper.status if keeper is not None else None,
+        opcache=keeper.look() if keeper is not None else None,
     )
 
 
