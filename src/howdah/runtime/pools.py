@@ -80,7 +80,7 @@ class WorkerPool(Pool):
         site: name of the site that it belongs to, empty for a global worker.
         generation: counts the restarts that were asked for; under the fleet's lock.
         failures: boots that failed one after the other; under the fleet's lock.
-        is_starting: the server, or a reload, waits for the first boot; a script that fails too often is not tried again.
+        is_starting: somebody waits for the first boot, and a script that fails too often is not tried again.
         last_error: what PHP said about the last failed boot; None once a boot has succeeded.
     """
 
