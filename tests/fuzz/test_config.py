@@ -23,7 +23,7 @@ SOURCES = [
     path.read_text().partition("---------- ")[0]
     for path in sorted([*GOLDEN.glob("*/*.caddytest"), *GOLDEN.glob("*/*.caddyfile"), *GOLDEN.glob("*.caddytest")])
 ]
-ENVIRON = {"EMPTY": "", "TWO": "a b", "BLOCK": "log {\n\toutput stdout\n}", "BRACE": "{"}
+ENVIRON = {"FIXED": "/srv", "EMPTY": "", "TWO": "a b", "BLOCK": "log {\n\toutput stdout\n}", "BRACE": "{"}
 
 DIRECTIVES = sorted({*schema.HANDLERS, *schema.SITE_DIRECTIVES, "mercure", "import", "reverse_proxy"})
 OPTIONS = sorted({*schema.OPTIONS, "storage"})
@@ -263,7 +263,7 @@ def check_json(document: object) -> None:
 
 
 DUMPS = [
-    to_json(parse_config(path.read_text().partition("---------- ")[0], "Caddyfile", {}))
+    to_json(parse_config(path.read_text().partition("---------- ")[0], "Caddyfile", ENVIRON))
     for path in sorted(GOLDEN.glob("model/*.caddytest"))
     if path.stem != "octane"
 ]

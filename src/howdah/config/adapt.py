@@ -86,7 +86,7 @@ def _adapt(document: blocks.Document) -> ServerModel:
     warnings = list(document.warnings)
     options = Options()
     files = _files(document)
-    shared = Shared(tuple(options.order), None, files, warnings, _read_steps)
+    shared = Shared(tuple(options.order), None, files, warnings, document.environ, _read_steps)
     if document.options is not None:
         _read_options(document.options, Context(shared, None, {}), options)
     check_files(options.workers, "global workers")

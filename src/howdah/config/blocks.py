@@ -44,6 +44,7 @@ class Document:
         sites: in the order of the file.
         unset: environment placeholders in whose place nothing stands.
         warnings: one sentence each, with its position.
+        environ: variables of the server's environment.
     """
 
     file: str
@@ -51,6 +52,7 @@ class Document:
     sites: tuple[Block, ...]
     unset: tuple[Unset, ...]
     warnings: tuple[str, ...]
+    environ: Mapping[str, str]
 
 
 def load_document(path: str, environ: Mapping[str, str]) -> Document:
@@ -76,7 +78,7 @@ def read_document(text: str, file: str, environ: Mapping[str, str]) -> Document:
     importer = Importer(environ)
     importer.read(text, file)
     options, sites = _Structure(importer.tokens, importer.unset).read()
-    return Document(file, options, tuple(sites), tuple(importer.unset), tuple(importer.warnings))
+    return Document(file, options, tuple(sites), tuple(importer.unset), tuple(importer.warnings), environ)
 
 
 class _Structure:

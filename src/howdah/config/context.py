@@ -10,7 +10,7 @@ from howdah.config import matchers
 from howdah.config.dispenser import DEEPEST, Dispenser
 from howdah.config.http import Action, ErrorRoutes, Log, Matcher, PathMatch, Position, Step, Template, Tls
 from howdah.config.lexer import Token
-from howdah.config.placeholders import check_placeholders
+from howdah.config.placeholders import check_placeholders, fill_environment, has_placeholder
 from howdah.errors import ConfigError
 
 _Made = TypeVar("_Made")
@@ -37,6 +37,7 @@ class Shared:
         max_body_size_bytes: bound of request bodies where a site sets none; None is the model's own.
         files: the files of the configuration, which no site may serve.
         warnings: one sentence each, with its position.
+        environ: variables of the server's environment.
         read_steps: reads the directives of a block.
     """
 
@@ -44,6 +45,7 @@ class Shared:
     max_body_size_bytes: int | None
     files: tuple[str, ...]
     warnings: list[str]
+    environ: Mapping[str, str]
     read_steps: Callable[[Lines, Context, bool], tuple[Step, ...]]
 
 
@@ -142,6 +144,37 @@ class Context:
         if "{" in token.text:
             check_placeholders(line, token, self.warn if is_free else None)
         return token.text
+
+    def fixed(self, line: Dispenser, token: Token) -> str:
+        """Give a text that cannot depend on the request; ``{env.NAME}`` is filled in now.
+
+        Raises:
+            ConfigError: another placeholder stands in it, or the variable is not set.
+        """
+        if not has_placeholder(token.text):
+            return token.text
+        text, missing = fill_environment(token.text, self.shared.environ)
+        if missing:
+            raise line.error(f"the environment variable {missing} is not set", token)
+        if has_placeholder(text):
+            raise line.error(
+                f"{token.text} must not depend on the request; only {{env.NAME}} and {{$NAME}} can stand here", token
+            )
+        return text
+
+    def folder(self, line: Dispenser, token: Token) -> Template:
+        """Give a folder, which does not depend on the request if only variables of the environment stand in it.
+
+        Raises:
+            ConfigError: a placeholder is not known.
+        """
+        text = self.text(line, token)
+        filled = self.filled(text)
+        return text if has_placeholder(filled) else filled
+
+    def filled(self, text: str) -> str:
+        """Put variables of the environment into a text; those that are not set stay placeholders."""
+        return fill_environment(text, self.shared.environ)[0]
 
     def warn(self, token: Token, message: str) -> None:
         """Tell the user something that is no mistake by itself."""

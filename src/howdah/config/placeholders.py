@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from howdah.config.dispenser import Dispenser
 from howdah.config.lexer import Token
@@ -54,6 +54,7 @@ FAMILIES = (
 _NUMBERED = ("http.request.host.labels.", "http.request.uri.path.", "labels.", "path.")
 
 _PLACEHOLDER = re.compile(r"(\\[{}])|\{([%?]?[A-Za-z_][\w.-]*(?:/[^{}\s]*)?)\}")
+_ENVIRONMENT = re.compile(r"(?<!\\)\{env\.([\w.-]+)\}")
 
 
 def is_placeholder(name: str) -> bool:
@@ -71,6 +72,24 @@ def is_placeholder(name: str) -> bool:
 def has_placeholder(text: str) -> bool:
     """Tell whether a text must be filled in for each request."""
     return "{" in text and any(found[2] and is_placeholder(found[2]) for found in _PLACEHOLDER.finditer(text))
+
+
+def fill_environment(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Put variables of the server's environment in for ``{env.NAME}``.
+
+    Returns:
+        The text, and the name of a variable that is not set, whose placeholder stays; empty if all are.
+    """
+    missing = ""
+
+    def fill(found: re.Match[str]) -> str:
+        nonlocal missing
+        value = environ.get(found[1])
+        if value is None:
+            missing = found[1]
+        return found[0] if value is None else value
+
+    return _ENVIRONMENT.sub(fill, text), missing
 
 
 def check_placeholders(line: Dispenser, token: Token, warn: Callable[[Token, str], None] | None) -> None:

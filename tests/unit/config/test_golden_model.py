@@ -27,6 +27,7 @@ ENVIRON = {
     "CADDY_SERVER_LOG_LEVEL": "WARN",
     "CADDY_SERVER_SERVER_NAME": "http://localhost:8000",
     "CADDY_SERVER_WATCH_DIRECTIVES": "watch /srv/app/app/**/*.php\n\t\t\twatch /srv/app/routes",
+    "FIXED": "/srv/fixed",
     "CADDY_SERVER_WORKER_DIRECTIVE": "num 4",
 }
 

@@ -519,6 +519,31 @@ class TestEnvironment:
         assert len(parse_config(text, "Caddyfile", {"EXTRA": ""}).sites[0].steps) == 1
 
 
+class TestFixedTexts:
+    @pytest.mark.parametrize(
+        ("text", "position"),
+        [
+            (in_php("worker /srv/{host}.php"), "3:10"),
+            (in_php("worker /a.php {", "\tenv A {host}", "}"), "4:10"),
+            (in_frankenphp("php_ini a {host}"), "3:13"),
+            (in_site("tls {host}.pem {host}.key"), "2:6"),
+            (in_site("bind {host}"), "2:7"),
+            (in_site("log {", "\toutput file {host}.log", "}"), "3:15"),
+            (in_site("asgi a:b {", "\tpath /srv/{host}", "}"), "3:8"),
+        ],
+    )
+    def test_what_is_needed_at_the_start_does_not_depend_on_requests(self, text: str, position: str) -> None:
+        message = mistake(text)
+        assert message.startswith(f"{position}: ")
+        assert message.endswith("must not depend on the request; only {env.NAME} and {$NAME} can stand here")
+
+    def test_a_variable_that_is_not_set_is_named(self) -> None:
+        assert (
+            mistake(in_site("tls {env.CERT} {env.KEY}"), CERT="a.pem")
+            == "2:17: the environment variable KEY is not set"
+        )
+
+
 class TestDepth:
     def test_blocks_inside_each_other_have_an_end(self) -> None:
         text = in_site("route {\n" * 60 + "}\n" * 60)

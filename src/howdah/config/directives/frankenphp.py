@@ -77,24 +77,24 @@ def _read(option: Dispenser, context: Context, options: Options) -> None:
     elif name == "max_body_size":
         options.max_body_size_bytes = units.size(option, option.argument("a size"))
     elif name == "php_ini":
-        _read_ini(option, options)
+        _read_ini(option, context, options)
     elif name == "worker":
         options.workers.append(read_worker(option, context, is_global=True))
     else:
         raise option.unknown("option of frankenphp", _ALL)
 
 
-def _read_ini(option: Dispenser, options: Options) -> None:
+def _read_ini(option: Dispenser, context: Context, options: Options) -> None:
     if option.peek_arg() is not None:
         name, value = option.arguments(2, 2, "php_ini <name> <value>")
         _check_ini(option, name, value)
-        options.php_ini[name.text] = value.text
+        options.php_ini[name.text] = context.fixed(option, value)
     elif not option.has_block:
         raise option.error("php_ini needs a name and a value; write php_ini <name> <value>, or a block of such pairs")
     for pair in option.next_block():
         (value,) = pair.arguments(1, 1, f"{pair.name} <value>")
         _check_ini(pair, pair.token, value)
-        options.php_ini[pair.name] = value.text
+        options.php_ini[pair.name] = context.fixed(pair, value)
 
 
 def _check_ini(line: Dispenser, name: Token, value: Token) -> None:

@@ -98,7 +98,7 @@ def _read(line: Dispenser, context: Context, name: Token | None, known: tuple[st
             raise option.unknown("option of log", known)
         match option.name:
             case "output":
-                _read_output(option, fields)
+                _read_output(option, context, fields)
             case "format":
                 _read_format(option, context, fields)
             case "level":
@@ -113,7 +113,7 @@ def _read(line: Dispenser, context: Context, name: Token | None, known: tuple[st
     return context.make(line, Log, **fields)
 
 
-def _read_output(option: Dispenser, fields: dict[str, object]) -> None:
+def _read_output(option: Dispenser, context: Context, fields: dict[str, object]) -> None:
     word = option.argument(f"a target ({', '.join(_OUTPUTS)})")
     if word.text not in _OUTPUTS:
         raise option.unknown("output of a log", _OUTPUTS, word)
@@ -123,7 +123,7 @@ def _read_output(option: Dispenser, fields: dict[str, object]) -> None:
     path = option.argument("a path")
     if path.text in _OUTPUTS:
         raise option.error(f"{path.text} is no path of a file; write ./{path.text}", path)
-    fields["output"] = path.text
+    fields["output"] = context.fixed(option, path)
     for roll in option.next_block():
         match roll.name:
             case "roll_disabled":

@@ -106,7 +106,7 @@ def parse_admin(line: Dispenser, context: Context, options: Options) -> None:
         elif option.name == "enforce_origin":
             admin = replace(admin, enforce_origin=True)
         elif option.name == "token":
-            admin = replace(admin, token=option.argument("a token").text)
+            admin = replace(admin, token=context.fixed(option, option.argument("a token")))
         else:
             raise option.unknown("option of admin", _ADMIN_OPTIONS)
     if word is not None and not admin.token and not _is_private(admin.listen):

@@ -25,7 +25,7 @@ def parse_root(line: Dispenser, context: Context) -> list[Step]:
     matcher, path = _take_optional(line, context, "root [<matcher>] <path>")
     if not path.text:
         raise line.error("the folder of root is empty; write . for the current one", path)
-    return [context.step(line, Root(context.text(line, path)), matcher)]
+    return [context.step(line, Root(context.folder(line, path)), matcher)]
 
 
 def _take_optional(line: Dispenser, context: Context, usage: str) -> tuple[Matcher | None, Token]:

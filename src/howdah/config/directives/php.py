@@ -64,7 +64,7 @@ class _Reader:
     def _read_php(self, option: Dispenser) -> None:
         match option.name:
             case "root":
-                self.root = self._context.text(option, option.argument("a folder"))
+                self.root = self._context.folder(option, option.argument("a folder"))
             case "split" | "split_path":
                 words = option.arguments(1, None, "split .php")
                 for word in words:
@@ -77,7 +77,7 @@ class _Reader:
                 flag = option.next_arg()
                 self.resolves_symlink = flag is None or units.boolean(option, flag)
             case "name":
-                self.name = option.argument("a name").text
+                self.name = self._context.fixed(option, option.argument("a name"))
             case "env":
                 name, value = option.arguments(2, 2, "env <name> <value>")
                 if not name.text or "=" in name.text or "\0" in name.text:
@@ -118,7 +118,9 @@ class _Reader:
         if self._context.shared.max_body_size_bytes is not None:
             self.site.setdefault("max_body_size_bytes", self._context.shared.max_body_size_bytes)
         fixed = {name: value for name, value in self.env.items() if not has_placeholder(value)}
-        self.workers = [self._place(worker, fixed) for worker in self.workers]
+        known = {name: self._context.filled(value) for name, value in self.env.items()}
+        booting = {name: value for name, value in known.items() if not has_placeholder(value)}
+        self.workers = [self._place(worker, booting) for worker in self.workers]
         check_files(self.workers, f"workers in a single {line.name} block")
         is_template = has_placeholder(self.root)
         workers = tuple(worker.config for worker in self.workers)

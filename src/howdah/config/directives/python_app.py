@@ -50,7 +50,7 @@ def _parse(line: Dispenser, context: Context, kind: Literal["asgi", "wsgi"]) -> 
     env: dict[str, str] = {}
     for option in line.next_block():
         if option.name == "path":
-            path = option.argument("a folder").text
+            path = context.fixed(option, option.argument("a folder"))
         elif option.name == "mount":
             word = option.argument("a path")
             if not word.text.startswith("/"):
@@ -58,7 +58,7 @@ def _parse(line: Dispenser, context: Context, kind: Literal["asgi", "wsgi"]) -> 
             mount = word.text.rstrip("/")
         elif option.name == "env":
             name, value = option.arguments(2, 2, "env <name> <value>")
-            env[name.text] = value.text
+            env[name.text] = context.fixed(option, value)
         else:
             raise option.unknown(f"option of {kind}", _OPTIONS)
     action = PythonApp(kind, target.text, path, mount, tuple(env.items()))

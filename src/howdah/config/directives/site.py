@@ -38,7 +38,7 @@ def parse_tls(line: Dispenser, context: Context, site: SiteParts) -> None:
     words = line.arguments(0, 2, "tls internal, or tls <certificate> <key>")
     files, internal = before.files, before.internal
     if len(words) == 2:
-        files = (*files, (words[0].text, words[1].text))
+        files = (*files, (context.fixed(line, words[0]), context.fixed(line, words[1])))
     elif words and words[0].text == "internal":
         internal = True
     elif words and "@" in words[0].text:
@@ -50,7 +50,7 @@ def parse_tls(line: Dispenser, context: Context, site: SiteParts) -> None:
         if option.name == "protocols":
             protocols = _read_protocols(option)
         elif option.name == "client_auth":
-            client_ca = _read_client_auth(option)
+            client_ca = _read_client_auth(option, context)
         elif option.name in _TLS_LATER:
             option.take_rest()
             _warn_authority(option.token, context)
@@ -76,11 +76,11 @@ def _read_protocols(option: Dispenser) -> tuple[str, ...]:
     return tuple(word.text for word in words)
 
 
-def _read_client_auth(option: Dispenser) -> str:
+def _read_client_auth(option: Dispenser, context: Context) -> str:
     file = ""
     for inner in option.next_block():
         if inner.name == "trusted_ca_cert_file":
-            file = inner.argument("a file").text
+            file = context.fixed(inner, inner.argument("a file"))
         elif inner.name == "mode":
             word = inner.argument("a mode")
             if word.text != "require_and_verify":
@@ -98,7 +98,7 @@ def parse_bind(line: Dispenser, context: Context, site: SiteParts) -> None:
     Syntax: ``bind <hosts...>``
     """
     for word in line.arguments(1, None, "bind <hosts...>"):
-        text = word.text
+        text = context.fixed(line, word)
         if text.startswith("unix/"):
             if len(text) == len("unix/") or text.endswith("/"):
                 raise line.error(f"{text} names no socket file; write unix//run/site.sock", word)

@@ -79,7 +79,8 @@ def read_worker(line: Dispenser, context: Context, *, is_global: bool) -> ReadWo
     num, most = fields.get("num"), fields.get("max_threads")
     if isinstance(num, int) and isinstance(most, int) and 0 < most < num:
         raise line.error(f"max_threads ({most}) of a worker must not be smaller than its num ({num})")
-    return ReadWorker(context.make(line, WorkerConfig, file=file.text, **fields), file, line)
+    script = context.fixed(line, file)
+    return ReadWorker(context.make(line, WorkerConfig, file=script, **fields), file, line)
 
 
 def _read_short(line: Dispenser, fields: dict[str, object]) -> Token | None:
@@ -97,10 +98,10 @@ def _read_option(option: Dispenser, context: Context, fields: dict[str, object])
         case "num" | "max_threads" | "max_requests":
             fields[option.name] = units.count(option, option.argument("a number"))
         case "name":
-            fields["name"] = option.argument("a name").text
+            fields["name"] = context.fixed(option, option.argument("a name"))
         case "env":
             name, value = option.arguments(2, 2, "env <name> <value>")
-            fields["env"] = {**_map(fields["env"]), name.text: context.text(option, value, is_free=True)}
+            fields["env"] = {**_map(fields["env"]), name.text: context.fixed(option, value)}
         case "watch":
             words = option.arguments(0, None, "watch [<patterns...>]")
             fields["watch"] = (*_words(fields["watch"]), *([word.text for word in words] or [DEFAULT_WATCH]))
