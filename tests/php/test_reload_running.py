@@ -169,7 +169,7 @@ class TestByAdmin:
     def test_commands_reload_and_stop(self, running: Callable[..., Running]) -> None:
         one = running()
         one.write(one.text.replace("first", "command"))
-        result = howdah("reload", "-c", str(one.file))
+        result = howdah("reload", "--force", "-c", str(one.file))
         assert (result.returncode, result.stderr) == (0, "")
         assert one.turn() == "command"
         one.write("nonsense {")
@@ -210,6 +210,34 @@ class TestWorkers:
         one.reload()
         assert one.server.statistics()["workers"] == []
         assert one.server.get("/counter").status_code == 404
+
+
+class TestCode:
+    def test_reload_compiles_changed_scripts_and_follows_links_anew(
+        self, running: Callable[..., Running], tmp_path: Path
+    ) -> None:
+        for release in ("one", "two"):
+            (tmp_path / release).mkdir()
+            (tmp_path / release / "release.php").write_text(f"<?php echo '{release} ', $_SERVER['DOCUMENT_ROOT'];")
+        current = tmp_path / "current"
+        current.symlink_to(tmp_path / "one")
+        site = f"http://code.test:PORT {{\n\troot {current}\n\tphp_server\n}}\n"
+        options = _OPTIONS.replace("num_threads 2", "num_threads 2\n\t\tphp_ini opcache.validate_timestamps 0")
+        one = running(options + _SITE + site)
+
+        def seen() -> str:
+            return one.server.get("/release.php", headers={"host": "code.test"}).text
+
+        assert seen() == f"one {tmp_path}/one"
+        (tmp_path / "one" / "release.php").write_text("<?php echo 'changed ', $_SERVER['DOCUMENT_ROOT'];")
+        assert seen() == f"one {tmp_path}/one", "OPcache does not look"
+        one.reload()
+        assert seen() == f"changed {tmp_path}/one"
+        switched = tmp_path / "next"
+        switched.symlink_to(tmp_path / "two")
+        switched.replace(current)
+        assert howdah("restart-workers", "--address", f"localhost:{one.admin}").returncode == 0
+        assert seen() == f"two {tmp_path}/two"
 
 
 class TestCertificates:

@@ -62,7 +62,7 @@ def run_reload(arguments: list[str]) -> int:
         metavar="ADDR",
         help=f"address of the admin API (default: as the configuration says, or {DEFAULT_ADDRESS})",
     )
-    parser.add_argument("-f", "--force", action="store_true", help="accepted for Caddy's sake: a reload is always done")
+    parser.add_argument("-f", "--force", action="store_true", help="let the worker scripts boot again, too")
     options = parser.parse(arguments)
     model = config_reader(options.config)()
     for warning in model.warnings:
@@ -71,6 +71,8 @@ def run_reload(arguments: list[str]) -> int:
         raise ConfigError("the configuration turns the admin API off: send SIGHUP to the server instead")
     client = AdminClient(options.address or model.admin.listen, model.admin.token or None)
     client.load(json.dumps(to_json(model)).encode(), "application/json")
+    if options.force:
+        client.restart_workers()
     return 0
 
 

@@ -119,7 +119,8 @@ class Roller:
     def _roll(self, roll: _Roll) -> None:
         began = time.monotonic()
         pools = [pool for pool in self._pools() if roll.names is None or pool.name in roll.names]
-        _log.info(Event("restarting workers", workers=[pool.name for pool in pools]))
+        if pools:
+            _log.info(Event("restarting workers", workers=[pool.name for pool in pools]))
         self._invalidate(roll.changed)
         native.new_code()
         failed: WorkerBootError | None = None
@@ -131,7 +132,8 @@ class Roller:
         self.rolls += 1
         if failed is not None:
             raise failed
-        _log.info(Event("workers restarted", duration=round(time.monotonic() - began, 3)))
+        if pools:
+            _log.info(Event("workers restarted", duration=round(time.monotonic() - began, 3)))
 
     def _roll_pool(self, pool: WorkerPool) -> None:
         with self._fleet.changed:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from howdah.config.http import ServerModel
-from howdah.errors import ConfigError
+from howdah.errors import ConfigError, HowdahError
 from howdah.serve.address import Address
 from howdah.serve.adminport import AdminPort
 from howdah.serve.applications import Applications, Needs, build_applications, php_sites
@@ -157,8 +157,13 @@ class Reloader:
         def switch() -> None:
             asyncio.run_coroutine_threadsafe(commit(), loop).result()
 
-        model = prepared.model
-        await asyncio.to_thread(self._needs.runtime.reconfigure, model.runtime, php_sites(model), switch)
+        model, runtime = prepared.model, self._needs.runtime
+        await asyncio.to_thread(runtime.reconfigure, model.runtime, php_sites(model), switch)
+        try:
+            # No worker is restarted, but scripts that have changed are compiled anew.
+            await asyncio.to_thread(runtime.restart_workers, ())
+        except HowdahError as error:
+            _log.warning("a restart of workers that went on at the same time has failed: %s", error)
 
     async def _undo(self, old: Prepared, opened: dict[Address, Endpoint], started: Iterable[SiteApp]) -> None:
         self._needs.logs.configure(old.model.logs, debug=old.model.runtime.debug)

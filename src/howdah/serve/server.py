@@ -216,6 +216,9 @@ class Server:
             HowdahError: a script did not boot; the message is PHP's. The other threads keep the old code.
         """
         await asyncio.to_thread(self._runtime.restart_workers, names)
+        # Roots are looked up anew, too: a release that is switched by a link is then served by everything.
+        if self._reloader is not None:
+            await self._reloader.apply(self._model)
 
     async def _apply(self, model: ServerModel) -> None:
         if self._reloader is None or (self._stop_wanted is not None and self._stop_wanted.is_set()):
