@@ -43,6 +43,7 @@ def make_parser() -> Parser:
     parser = Parser(prog="howdah php-server", description=_DESCRIPTION)
     _add_site(parser)
     _add_php(parser)
+    _add_limits(parser)
     _add_workers(parser)
     _add_server(parser)
     return parser
@@ -90,6 +91,19 @@ def _add_php(parser: Parser) -> None:
         help="idle time after which a thread beyond --num-threads may go (default: 5s)",
     )
     add(
+        "--php-ini",
+        action="append",
+        type=value_of(parse_ini_entry),
+        default=[],
+        metavar="NAME=VALUE",
+        help="ini entry that wins over every php.ini; may be repeated",
+    )
+
+
+def _add_limits(parser: Parser) -> None:
+    runtime = RuntimeConfig()
+    add = parser.add_argument
+    add(
         "--max-requests",
         type=value_of(parse_count),
         default=runtime.max_requests,
@@ -116,14 +130,6 @@ def _add_php(parser: Parser) -> None:
         default=runtime.max_queue,
         metavar="N",
         help="requests that may wait for a thread; one more gets 503 (default: %(default)s)",
-    )
-    add(
-        "--php-ini",
-        action="append",
-        type=value_of(parse_ini_entry),
-        default=[],
-        metavar="NAME=VALUE",
-        help="ini entry that wins over every php.ini; may be repeated",
     )
 
 
