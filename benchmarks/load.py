@@ -25,6 +25,7 @@ class Load:
     per_s: float
     p50_ms: float
     p99_ms: float
+    failed: int = 0
 
 
 def fetch(port: int, path: str) -> bytes:
@@ -39,6 +40,18 @@ def press(port: int, path: str, seconds: float, connections: int = 32) -> Load:
     Raises:
         BenchError: wrk failed, or an answer was not a success: then the numbers would mean nothing.
     """
+    outcome = press_counting(port, path, seconds, connections)
+    if outcome.failed:
+        raise BenchError(f"{path}: {outcome.failed} error answers and lost connections")
+    return outcome
+
+
+def press_counting(port: int, path: str, seconds: float, connections: int = 32) -> Load:
+    """Load a page with one wrk thread and count what fails.
+
+    Raises:
+        BenchError: wrk failed.
+    """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", "--latency", "-s", str(_SCRIPT)]
     done = subprocess.run(
         [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=False, timeout=seconds + 60
@@ -47,13 +60,12 @@ def press(port: int, path: str, seconds: float, connections: int = 32) -> Load:
     if done.returncode or line is None:
         raise BenchError(f"wrk failed: {done.stdout}{done.stderr}")
     result = json.loads(line.removeprefix("RESULT "))
-    if result["status_errors"] or result["socket_errors"]:
-        raise BenchError(f"{path}: {result['status_errors']} error answers, {result['socket_errors']} lost connections")
     return Load(
         requests=result["requests"],
         per_s=result["requests"] / result["duration_us"] * 1e6,
         p50_ms=result["p50_us"] / 1000,
         p99_ms=result["p99_us"] / 1000,
+        failed=result["status_errors"] + result["socket_errors"],
     )
 
 

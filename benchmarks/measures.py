@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import load
 import processes
-from servers import BenchError, Howdah, Peer, require_howdah
+from servers import PLAIN, BenchError, Howdah, More, Peer, require_howdah
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ ONE_WORKER = f"{Peer.name}, one nginx worker"
 _QUIET_CORES = 0.15
 _ATTEMPTS = 6
 _HERE = Path(__file__).resolve().parent
-_SCRIPTS = _HERE / "php"
+SCRIPTS = _HERE / "php"
 
 
 @dataclass
@@ -52,13 +52,13 @@ class Bench:
     port: int
     results: dict[str, dict[str, list[Sample]]] = field(default_factory=dict)
 
-    def server(self, side: str, root: Path, threads: int, children: int = 32) -> Howdah | Peer:
+    def server(self, side: str, root: Path, threads: int, children: int = 32, more: More = PLAIN) -> Howdah | Peer:
         """A side with so many PHP threads or children, ready to be started."""
         self.port += 1  # a port per start: no waiting for the last one to be free again
-        if side == Howdah.name:
-            return Howdah(root, self.folder, self.port, threads)
+        if side.startswith(Howdah.name):
+            return Howdah(root, self.folder, self.port, threads, more)
         tuning = {"buffering": "off"} if side == UNBUFFERED else {"workers": "1"} if side == ONE_WORKER else {}
-        return Peer(root, self.folder, self.port, children, tuning)
+        return Peer(root, self.folder, self.port, children, tuning, more.php_ini)
 
     def alternate(
         self, target: str, rounds: int | None = None, extra: tuple[str, ...] = ()
@@ -82,12 +82,12 @@ def trivial(bench: Bench) -> None:
     """A script of 13 bytes, 32 connections."""
     extra = (ONE_WORKER,) if Peer.name in bench.sides else ()
     for side, keep in bench.alternate("trivial", extra=extra):
-        with bench.server(side, _SCRIPTS, threads=4) as server:
+        with bench.server(side, SCRIPTS, threads=4) as server:
             if load.fetch(server.port, "/hello.php") != b"Hello, world!":
                 raise BenchError(f"{side} answers something else than hello.php does")
             if load.fetch(server.port, "/opcache.php") != b"on":
                 raise BenchError(f"{side} runs without OPcache")
-            keep(_pressed(server, "/hello.php", bench.seconds))
+            keep(pressed(server, "/hello.php", bench.seconds))
 
 
 def dokuwiki(bench: Bench) -> None:
@@ -98,7 +98,7 @@ def dokuwiki(bench: Bench) -> None:
             page = load.fetch(server.port, "/doku.php?id=start")
             if b"Welcome to the measured wiki" not in page or b"Warning" in page:
                 raise BenchError(f"{side} does not answer the start page:\n{page[:2000].decode('utf-8', 'replace')}")
-            keep(_pressed(server, "/doku.php?id=start", bench.seconds))
+            keep(pressed(server, "/doku.php?id=start", bench.seconds))
         for session in bench.folder.glob("sess_*"):
             session.unlink()
 
@@ -106,7 +106,7 @@ def dokuwiki(bench: Bench) -> None:
 def engine(bench: Bench) -> None:
     """Submit to result without HTTP; Howdah only."""
     require_howdah()
-    command = [sys.executable, str(_HERE / "engine.py"), str(_SCRIPTS), "--seconds", str(bench.seconds)]
+    command = [sys.executable, str(_HERE / "engine.py"), str(SCRIPTS), "--seconds", str(bench.seconds)]
     for _ in range(bench.rounds):
         print("  engine ...", file=sys.stderr, flush=True)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -126,7 +126,7 @@ def transfers(bench: Bench) -> None:
     for target, transfer in kinds.items():
         extra = (UNBUFFERED,) if target != "download" and Peer.name in bench.sides else ()
         for side, keep in bench.alternate(target, extra=extra):
-            with bench.server(side, _SCRIPTS, threads=4) as server:
+            with bench.server(side, SCRIPTS, threads=4) as server:
                 for _ in range(20):
                     load.fetch(server.port, "/hello.php")
                 pids = server.pids()
@@ -147,7 +147,7 @@ def startup(bench: Bench) -> None:
     """From starting the process to the first answer of PHP."""
     for side, keep in bench.alternate("startup", rounds=max(bench.rounds, 5)):
         begin = time.perf_counter()
-        with bench.server(side, _SCRIPTS, threads=4) as server:
+        with bench.server(side, SCRIPTS, threads=4) as server:
             while load.fetch(server.port, "/hello.php") != b"Hello, world!":
                 pass
             keep({"s": time.perf_counter() - begin})
@@ -159,7 +159,7 @@ def memory(bench: Bench) -> None:
     for side, keep in bench.alternate("memory", rounds=min(bench.rounds, 3)):
         totals = {}
         for threads in (few, many, 32):
-            with bench.server(side, _SCRIPTS, threads, children=threads) as server:
+            with bench.server(side, SCRIPTS, threads, children=threads) as server:
                 load.fetch(server.port, "/hello.php")
                 time.sleep(0.3)
                 totals[threads] = processes.pss_bytes(server.pids())
@@ -171,31 +171,21 @@ def memory(bench: Bench) -> None:
         )
 
 
-TARGETS: dict[str, Callable[[Bench], None]] = {
-    "trivial": trivial,
-    "dokuwiki": dokuwiki,
-    "engine": engine,
-    "transfers": transfers,
-    "startup": startup,
-    "memory": memory,
-}
-
-
-def _pressed(server: Server, path: str, seconds: float) -> Sample:
+def pressed(server: Server, path: str, seconds: float, connections: int = 32) -> Sample:
     """Warm up and load; a load that other work on the machine disturbed is repeated, the quietest counts."""
-    load.press(server.port, path, min(2.0, seconds))
+    load.press(server.port, path, min(2.0, seconds), connections)
     samples = []
     for _ in range(_ATTEMPTS):
-        samples.append(_pressed_once(server, path, seconds))
+        samples.append(_pressed_once(server, path, seconds, connections))
         if samples[-1]["others"] <= _QUIET_CORES:
             break
     return min(samples, key=lambda sample: sample["others"])
 
 
-def _pressed_once(server: Server, path: str, seconds: float) -> Sample:
+def _pressed_once(server: Server, path: str, seconds: float, connections: int) -> Sample:
     """Load once and count the CPU of all server processes meanwhile."""
     before, machine_before, client_before = processes.cpu_s(server.pids()), processes.machine_cpu_s(), _client_s()
-    outcome = load.press(server.port, path, seconds)
+    outcome = load.press(server.port, path, seconds, connections)
     pids = server.pids()
     used_s = processes.cpu_s(pids) - before
     others_s = processes.machine_cpu_s() - machine_before - used_s - (_client_s() - client_before)

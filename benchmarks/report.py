@@ -16,14 +16,29 @@ if TYPE_CHECKING:
 
     from measures import Bench
 
+_LOADED = (
+    ("per_s", "requests/s", 0),
+    ("p50_ms", "p50 ms", 2),
+    ("p99_ms", "p99 ms", 2),
+    ("cpu_us", "CPU us/request", 1),
+    ("pss_mib", "memory MiB", 0),
+    ("others", "cores busy otherwise", 2),
+)
 _COLUMNS = {
-    "trivial": (
+    "trivial": _LOADED,
+    "worker-32": _LOADED,
+    "worker-100": _LOADED,
+    "slim": _LOADED,
+    "recycling": _LOADED,
+    "recycle": (("cpu_ms", "CPU ms", 2), ("wall_ms", "wall ms", 2)),
+    "wipe": (("pause_ms", "pause ms", 1), ("slowest_ms", "slowest request ms", 1)),
+    "scaling": (("per_s", "requests/s", 0), ("threads", "threads", 0), ("reached_s", "seconds to 64 threads", 2)),
+    "steady": (
+        ("failed", "failed requests", 0),
+        ("requests", "requests", 0),
+        ("restarts", "restarts", 0),
         ("per_s", "requests/s", 0),
-        ("p50_ms", "p50 ms", 2),
-        ("p99_ms", "p99 ms", 2),
-        ("cpu_us", "CPU us/request", 1),
-        ("pss_mib", "memory MiB", 0),
-        ("others", "cores busy otherwise", 2),
+        ("p99_ms", "p99 ms", 1),
     ),
     "dokuwiki": (
         ("per_s", "requests/s", 0),
@@ -49,6 +64,14 @@ _TITLES = {
     "body": "Upload of 100 MiB as a body that PHP reads",
     "startup": "Start: process to first answer",
     "memory": "Memory at rest (shared pages divided among processes)",
+    "worker-32": "Trivial worker script: 13 bytes, 32 connections, 4 threads",
+    "worker-100": "Trivial worker script: 13 bytes, 100 connections, 4 threads",
+    "slim": "A page of Slim and Twig: 32 connections, 4 PHP threads or 32 children",
+    "recycling": "Trivial worker script whose threads are replaced: 32 connections, 4 threads",
+    "recycle": "Replacement of one thread, without an application's boot",
+    "wipe": "Wipe of OPcache under load, 2 worker threads",
+    "scaling": "Script that sleeps 100 ms: 200 connections, 4 threads at the start, at most 64",
+    "steady": "A minute of load on the trivial worker script, 32 connections",
 }
 
 
@@ -97,8 +120,43 @@ def verdicts(bench: Bench) -> list[Verdict]:
             Verdict(f"{target}: MiB/s / peer's", ratio(target, "mib_per_s"), 0.8, at_most=False),
             Verdict(f"{target}: memory growth, MiB", bench.median(target, howdah, "growth_mib"), 32, at_most=True),
         ]
+    found += _of_workers(bench)
     found.append(Verdict("start to first answer, s", bench.median("startup", howdah, "s"), 0.6, at_most=True))
     return [verdict for verdict in found if verdict.value is not None]
+
+
+def _of_workers(bench: Bench) -> list[Verdict]:
+    """Targets of worker mode and of the life of threads."""
+    howdah, peer = Howdah.name, Peer.name
+
+    def ratio(target: str, name: str, one: str = howdah, other: str = peer) -> float | None:
+        return _divide(bench.median(target, one, name), bench.median(target, other, name))
+
+    def kept(limit: str) -> float | None:
+        return ratio("recycling", "per_s", limit, "no limit")
+
+    found = [
+        Verdict("worker: CPU per request / peer's", ratio("worker-32", "cpu_us"), 0.5, at_most=True),
+        Verdict("worker: requests/s / peer's", ratio("worker-32", "per_s"), 1.5, at_most=False),
+        Verdict("worker, 100 connections: p99 / peer's", ratio("worker-100", "p99_ms"), 1.0, at_most=True),
+        Verdict("requests/s with max_requests 1000 / without", kept("max_requests 1000"), 0.97, at_most=False),
+        Verdict("requests/s with max_requests 100 / without", kept("max_requests 100"), 0.8, at_most=False),
+    ]
+    for way in ("regular thread", "worker thread"):
+        found += [
+            Verdict(f"recycle of a {way}: CPU ms", bench.median("recycle", way, "cpu_ms"), 2, at_most=True),
+            Verdict(f"recycle of a {way}: wall ms", bench.median("recycle", way, "wall_ms"), 5, at_most=True),
+        ]
+    found += [
+        Verdict("wipe of OPcache: pause, ms", bench.median("wipe", howdah, "pause_ms"), 50, at_most=True),
+        Verdict(
+            "scaling: requests/s / 640", _divide(bench.median("scaling", howdah, "per_s"), 640), 0.95, at_most=False
+        ),
+        Verdict("scaling: seconds to 64 threads", bench.median("scaling", howdah, "reached_s"), 2, at_most=True),
+    ]
+    for way in bench.results.get("steady", {}):
+        found.append(Verdict(f"failed in 60 s, {way}", bench.median("steady", way, "failed"), 0, at_most=True))
+    return found
 
 
 def markdown(bench: Bench, facts: Sequence[str]) -> str:

@@ -12,9 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measures import TARGETS, Bench
+from measures import Bench
 from report import machine_facts, markdown
 from servers import BenchError, Howdah, Peer, howdah_version, peer_versions, require_howdah, require_peer
+from targets import ALONE, TARGETS
 
 _SIDES = {"howdah": Howdah.name, "peer": Peer.name}
 
@@ -43,7 +44,7 @@ def main() -> int:
                 port=options.port,
             )
             for target in options.targets or TARGETS:
-                if target == "engine" and Howdah.name not in sides:
+                if target in ALONE and Howdah.name not in sides:
                     continue
                 TARGETS[target](bench)
     except BenchError as error:

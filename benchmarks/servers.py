@@ -10,13 +10,14 @@ import string
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
 HERE = Path(__file__).resolve().parent
@@ -45,6 +46,24 @@ def php_settings(folder: Path) -> dict[str, str]:
         "opcache.validate_timestamps": "1",
         "opcache.revalidate_freq": "2",
     }
+
+
+@dataclass(frozen=True)
+class More:
+    """What a measurement needs beside root and threads.
+
+    Attributes:
+        flags: further flags of Howdah's command.
+        php_ini: further settings of PHP, on both sides.
+        watch: file for the notes of `watched.py`, and seconds between two restarts (0 = none); None = not watched.
+    """
+
+    flags: tuple[str, ...] = ()
+    php_ini: Mapping[str, str] = field(default_factory=dict)
+    watch: tuple[Path, float] | None = None
+
+
+PLAIN = More()
 
 
 class Server(Protocol):
@@ -114,15 +133,20 @@ class Howdah(_Base):
 
     name = "howdah"
 
-    def __init__(self, root: Path, folder: Path, port: int, threads: int) -> None:
+    def __init__(self, root: Path, folder: Path, port: int, threads: int, more: More = PLAIN) -> None:
         super().__init__(root, folder, port)
         self._threads = threads
+        self._more = more
 
     def __enter__(self) -> Self:
         require_howdah()
-        command = [str(HOWDAH), "php-server", "-r", str(self._root), "-l", f"127.0.0.1:{self.port}"]
-        command += ["--num-threads", str(self._threads)]
-        for name, value in php_settings(self._folder).items():
+        command = [str(HOWDAH)]
+        if self._more.watch is not None:
+            file, every_s = self._more.watch
+            command = [sys.executable, str(HERE / "watched.py"), str(file), str(every_s)]
+        command += ["php-server", "-r", str(self._root), "-l", f"127.0.0.1:{self.port}"]
+        command += ["--num-threads", str(self._threads), *self._more.flags]
+        for name, value in {**php_settings(self._folder), **self._more.php_ini}.items():
             command += ["--php-ini", f"{name}={value}"]
         self._start(command)
         self._wait_or_stop()
@@ -145,12 +169,22 @@ class Peer(_Base):
         port: port of nginx.
         children: PHP-FPM's processes.
         tuning: values for nginx's configuration that differ from `_TUNING`.
+        php_ini: further settings of PHP.
     """
 
     name = "nginx+fpm"
 
-    def __init__(self, root: Path, folder: Path, port: int, children: int, tuning: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        folder: Path,
+        port: int,
+        children: int,
+        tuning: Mapping[str, str],
+        php_ini: Mapping[str, str],
+    ) -> None:
         super().__init__(root, folder, port)
+        self._php_ini = php_ini
         self._children = children
         self._tuning = {**_TUNING, **tuning}
 
@@ -165,7 +199,9 @@ class Peer(_Base):
         ini = self._fill(
             "php.ini",
             extensions="\n".join(["zend_extension=opcache", *(f"extension={name}" for name in _PEER_EXTENSIONS)]),
-            settings="\n".join(f'{name} = "{value}"' for name, value in php_settings(self._folder).items()),
+            settings="\n".join(
+                f'{name} = "{value}"' for name, value in {**php_settings(self._folder), **self._php_ini}.items()
+            ),
         )
         allow_root = ["-R"] if is_root else []
         # an empty scan folder keeps the system's extensions and settings out
