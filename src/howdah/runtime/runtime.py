@@ -58,6 +58,7 @@ _KILL_TIMEOUT_S = 2.0
 _ATEXIT_TIMEOUT_S = 2.0
 _FAILED_START_GRACE_S = 1.0
 _LEAST_CEILING = 64
+_LEAST_DRAIN_S = 0.25
 _MOST_NAMES = 4096
 _DEBUG_LEVEL, _INFO_LEVEL = -4, 0
 
@@ -209,7 +210,8 @@ class Runtime:
         if crew is None:
             return True
         deadline = time.monotonic() + grace_s
-        busy = crew.drain(min(grace_s, 1.0))
+        # Scripts of idle workers get a moment to leave their loops and clean up, also when requests have used the grace.
+        busy = crew.drain(min(max(grace_s, _LEAST_DRAIN_S), 1.0))
         if busy and grace_s > 1.0:
             _log.info("waiting up to %.0f s for %d requests: %s", grace_s, len(busy), self._describe(busy))
             busy = crew.wait_gone(busy, deadline - time.monotonic())
