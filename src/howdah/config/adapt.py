@@ -95,11 +95,8 @@ def _adapt(document: blocks.Document) -> ServerModel:
     shared = replace(shared, order=tuple(options.order), max_body_size_bytes=options.max_body_size_bytes)
     sites = tuple(name_site(_read_site(block, shared), names) for block in document.sites)
     servers = HttpServers(**options.servers)  # type: ignore[arg-type]
-    check_unique(
-        [(block.keys, site.addresses) for block, site in zip(document.sites, sites, strict=True)],
-        servers.http_port,
-        servers.https_port,
-    )
+    keys = [block.keys for block in document.sites]
+    check_unique(list(zip(keys, sites, strict=True)), servers.http_port, servers.https_port)
     return ServerModel(
         runtime=_make_runtime(options, global_workers, sites),
         sites=sites,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, cast
 
-from howdah.config.http import SiteAddress
+from howdah.config.http import HttpSite, SiteAddress
 from howdah.config.lexer import Token
 from howdah.errors import ConfigError
 
@@ -95,18 +95,16 @@ def _check_convention(address: SiteAddress, token: Token) -> None:
             raise token.error(f"{token.text} says {scheme} on the port of {other}; remove the scheme or the port")
 
 
-def check_unique(
-    sites: Sequence[tuple[Sequence[Token], Sequence[SiteAddress]]], http_port: int, https_port: int
-) -> None:
-    """Check that no address belongs to two sites.
+def check_unique(sites: Sequence[tuple[Sequence[Token], HttpSite]], http_port: int, https_port: int) -> None:
+    """Check that no address belongs to two sites on the same interfaces.
 
     Raises:
         ConfigError: with the position of the second one.
     """
     seen: dict[tuple[str, ...], Token] = {}
-    for keys, addresses in sites:
-        for key, address in zip(keys, addresses, strict=True):
-            identity = _identity(address, http_port, https_port)
+    for keys, site in sites:
+        for key, address in zip(keys, site.addresses, strict=True):
+            identity = (*_identity(address, http_port, https_port), *sorted(site.bind))
             other = seen.get(identity)
             if other is not None:
                 raise _duplicate(key, other)
@@ -115,7 +113,7 @@ def check_unique(
 
 def _identity(address: SiteAddress, http_port: int, https_port: int) -> tuple[str, ...]:
     if address.unix:
-        return ("unix", address.unix)
+        return ("unix", address.unix, address.host, address.path)
     port = address.port or (http_port if address.scheme == "http" else https_port)
     scheme = address.scheme or ("http" if port == http_port else "https")
     return (scheme, address.host, str(port), address.path)

@@ -501,6 +501,10 @@ class TestAddresses:
     def test_say_what_is_wrong(self, text: str, message: str) -> None:
         assert mistake(text).startswith(message)
 
+    def test_the_same_name_on_other_interfaces_is_another_site(self) -> None:
+        text = "a.test {\nbind 127.0.0.1\n}\na.test {\nbind ::1\n}\n"
+        assert len(parse_config(text, "Caddyfile", {}).sites) == 2
+
 
 class TestEnvironment:
     def test_a_missing_variable_is_named_where_something_is_missing(self) -> None:
