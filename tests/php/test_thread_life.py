@@ -235,19 +235,6 @@ assert runtime.stop()
     assert 0.3 <= took < 1.3
 
 
-@pytest.mark.parametrize("setting", ["max_threads=64", "max_idle_time_s=1.0", "workers=(WorkerConfig('worker.php'),)"])
-def test_a_setting_whose_feature_is_missing_is_refused(setting: str) -> None:
-    seen = run(f"""
-from howdah.config.model import WorkerConfig
-from howdah.errors import ConfigError
-try:
-    Runtime(num_threads=2, {setting})
-except ConfigError as error:
-    print(json.dumps(str(error)))
-""")
-    assert "yet" in seen
-
-
 def test_request_timeout_holds_after_the_response_is_finished() -> None:
     seen = run("""
 import asyncio
