@@ -22,6 +22,7 @@ from howdah.config.http import BasicAuth
 from howdah.errors import ConfigError
 from howdah.web.accesslog import ENTRY
 from howdah.web.errorpages import HttpError
+from howdah.web.headers import header_value
 from howdah.web.placeholders import compile_text
 from howdah.web.request import Handler, HttpRequest
 
@@ -74,7 +75,7 @@ def compile_basic_auth(action: BasicAuth, following: Handler) -> Handler:
         user, password = _credentials(request)
         if not user or not await accounts.is_right(user, password):
             name = realm(request).replace("\\", "").replace('"', "")
-            challenge = f'Basic realm="{name}", charset="UTF-8"'.encode("ascii", "ignore")
+            challenge = header_value(f'Basic realm="{name}", charset="UTF-8"'.encode("ascii", "ignore").decode())
             raise HttpError(401, "the name or the password is not right", ((b"www-authenticate", challenge),))
         request.user = user
         if ENTRY in request.scope:
