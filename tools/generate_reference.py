@@ -226,8 +226,8 @@ def _placeholders() -> Iterator[str]:
     yield "## Placeholders"
     yield (
         "They are filled in for each request. An unknown one is an error; in texts for people (`respond`, `error`, "
-        "values of headers) a warning, and stays as it is. `\\{` is the brace itself. What is needed at the start (files "
-        "of certificates and logs, scripts of workers and their variables, `php_ini`) takes only `{env.NAME}`."
+        "values of headers) a warning, and stays as it is. `\\{` is the brace itself. What is needed at the start "
+        "(files of certificates and logs, scripts of workers and their variables, `php_ini`) takes only `{env.NAME}`."
     )
     short = sorted([*placeholders.SHORT, *(f"{family}<name>" for family in placeholders.SHORT_FAMILIES)])
     full = sorted([*placeholders.FULL, *(f"{family}<name>" for family in placeholders.FAMILIES)])
