@@ -68,8 +68,8 @@ asan: tools ## the tests with PHP again, on a PHP and an extension built with Ad
 	  && $(BIN)/python tools/install_extension.py --flavour asan --php-config "$$php_config"
 	@tools/asan_python.sh -m pytest -q -p no:randomly --timeout=300 -m 'not browser and not network' tests/php tests/security
 
-stress: setup ## many parallel requests for a long time
-	@$(PYTEST) -q --timeout=900 -m stress tests/stress
+stress: setup ## many parallel requests for a long time; among them ten minutes of chaos (HOWDAH_CHAOS_SECONDS, HOWDAH_CHAOS_SEED)
+	@$(PYTEST) -q --timeout=900 -o faulthandler_timeout=890 -m stress tests/stress
 
 bench: setup ## Howdah against nginx + PHP-FPM; prints CPU per request
 	@$(BIN)/python benchmarks/run.py
