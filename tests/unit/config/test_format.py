@@ -87,6 +87,8 @@ def test_a_second_fmt_changes_nothing(text: str) -> None:
 @given(TEXTS | st.randoms(use_true_random=False).map(random_file))
 def test_fmt_keeps_words_and_comments(text: str) -> None:
     assume("\\{$" not in text)  # without its value such a word would end in a backslash
+    # A value that is empty can turn the quote behind it into the beginning of a word; fmt does not know values.
+    assume(re.search(r"\{\$[^{}\n]*\}[\"`]", text) is None)
     once = formatted(text)
     assert comments(once) == comments(text)
     try:
