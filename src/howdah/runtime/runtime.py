@@ -210,7 +210,7 @@ class Runtime:
         if crew is None:
             return True
         deadline = time.monotonic() + grace_s
-        # Scripts of idle workers get a moment to leave their loops and clean up, also when requests have used the grace.
+        # Scripts of idle workers get a moment to leave their loops and clean up, even if requests have used the grace.
         busy = crew.drain(min(max(grace_s, _LEAST_DRAIN_S), 1.0))
         if busy and grace_s > 1.0:
             _log.info("waiting up to %.0f s for %d requests: %s", grace_s, len(busy), self._describe(busy))
