@@ -241,7 +241,7 @@ def test_chaos_fails_only_what_it_asks_to_fail(own_server: ServerFactory, tmp_pa
             "--max-idle-time",
             "1s",
         ),
-        *("--max-requests", "300", "--request-timeout", "2s"),
+        *("--max-requests", "40", "--request-timeout", "2s"),
         ini={"session.save_path": str(sessions), "memory_limit": "128M", "opcache.file_update_protection": "0"},
     )
     chaos = Chaos(server, root)
