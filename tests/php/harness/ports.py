@@ -1,11 +1,11 @@
-"""Free TCP ports of one small range; HOWDAH_TEST_PORT moves it, so that parallel checks on one machine keep apart."""
+"""Free TCP ports of one small range; HOWDAH_FIRST_PORT moves it, so that parallel checks on one machine keep apart."""
 
 from __future__ import annotations
 
 import os
 import socket
 
-FIRST = int(os.environ.get("HOWDAH_TEST_PORT", "18300"))
+FIRST = int(os.environ.get("HOWDAH_FIRST_PORT", "18300"))
 LAST = FIRST + 99
 _next = FIRST + os.getpid() % (LAST - FIRST + 1)
 
