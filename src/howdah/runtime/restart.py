@@ -129,7 +129,7 @@ class Roller:
                 self._roll_pool(pool)
             except WorkerBootError as error:
                 failed = failed or error
-        self.rolls += 1
+        self.rolls += bool(pools)
         if failed is not None:
             raise failed
         if pools:
