@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -190,7 +190,7 @@ _OUTCOMES = {COMPLETED: "completed", REJECTED: "rejected", ABORTED: "aborted"}
 
 
 def observe(
-    observers: Iterable[Callable[[RequestEnd], None]],
+    observers: Sequence[Callable[[RequestEnd], None]],
     request: Request,
     pool: WorkerPool | None,
     end: tuple[str, int, int],
@@ -208,6 +208,8 @@ def observe(
     if pool is not None:
         name = pool.name
         pool.request_time_s += queue_s + php_s
+    if not observers:
+        return
     site, status, outcome = end
     ended = RequestEnd(site, name, status, _OUTCOMES.get(outcome, "aborted"), queue_s, php_s, queue_s + php_s)
     for observer in observers:
