@@ -8,10 +8,10 @@ PYTEST := $(BIN)/python -m pytest
 # hw_states.h is written by tools/generate_states.py.
 C_FILES := $(filter-out native/hw_states.h,$(wildcard native/*.[ch] tests/native/*.[ch]))
 
-# Tests of what is Python's alone, or of whole applications: they run no C that others do not run, and take long.
-NO_C_OF_ITS_OWN := $(addsuffix .py,$(addprefix test_,admin_api behind_nginx conformance_table doctor_command logs_php \
-  metrics_values octane_server reload_running run_sites sites_php_server sites_python sites_steps slim start_mistakes \
-  symfony watch_workers wordpress))
+# What runs all of the C that touches PHP; whole applications and what is Python's alone would only take long.
+ASAN_TESTS := tests/php/worker tests/security/test_isolation.py $(addsuffix .py,$(addprefix tests/php/test_, \
+  back_pressure bad_input children_and_locale environment errors finish_and_abort opcache_wipe requests responses \
+  runtime_api server_variables sessions slow_clients slowlog_backtraces thread_life timeouts_worker))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages tools serve test lint format types unit native php asan stress bench clean
@@ -71,8 +71,7 @@ php: setup ## tests with PHP: integration, security, and the stub against the ex
 asan: tools ## the tests with PHP again, on a PHP and an extension built with AddressSanitizer
 	@php_config=$$($(PYTHON) tools/build_php.py --flavour asan) \
 	  && $(BIN)/python tools/install_extension.py --flavour asan --php-config "$$php_config"
-	@tools/asan_python.sh -m pytest -q -p no:randomly --timeout=300 -m 'not browser and not network' \
-	  $(addprefix --ignore=tests/php/,$(NO_C_OF_ITS_OWN)) tests/php tests/security
+	@tools/asan_python.sh -m pytest -q -p no:randomly --timeout=300 -m 'not browser and not network' $(ASAN_TESTS)
 
 stress: setup ## many parallel requests for a long time; among them ten minutes of chaos (HOWDAH_CHAOS_SECONDS, HOWDAH_CHAOS_SEED)
 	@$(PYTEST) -q --timeout=900 -o faulthandler_timeout=890 -m stress tests/stress
