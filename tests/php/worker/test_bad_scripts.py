@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -149,6 +150,7 @@ def test_a_bad_end_is_told_in_the_log_and_hurts_no_neighbour(
 
 
 @modes
+@pytest.mark.skipif("asan" in sys.executable, reason="the sanitizer ends the process")
 @pytest.mark.log_noise(".")
 def test_an_overflow_of_the_stack_in_c_ends_the_process_and_says_where(own_sites: ServerFactory, mode: str) -> None:
     server = in_mode(own_sites, mode)
