@@ -231,17 +231,8 @@ def test_chaos_fails_only_what_it_asks_to_fail(own_server: ServerFactory, tmp_pa
     sessions.mkdir()
     server = own_server(
         root,
-        *(
-            "--worker",
-            f"{root / 'worker.php'},3",
-            "--num-threads",
-            str(THREADS),
-            "--max-threads",
-            "28",
-            "--max-idle-time",
-            "1s",
-        ),
-        *("--max-requests", "40", "--request-timeout", "2s"),
+        *f"--worker {root / 'worker.php'},3 --num-threads {THREADS} --max-threads 28 --max-idle-time 1s".split(),
+        *"--max-requests 40 --request-timeout 2s".split(),
         ini={"session.save_path": str(sessions), "memory_limit": "128M", "opcache.file_update_protection": "0"},
     )
     chaos = Chaos(server, root)
