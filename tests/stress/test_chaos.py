@@ -232,7 +232,7 @@ def test_chaos_fails_only_what_it_asks_to_fail(own_server: ServerFactory, tmp_pa
     server = own_server(
         root,
         *f"--worker {root / 'worker.php'},3 --num-threads {THREADS} --max-threads 28 --max-idle-time 1s".split(),
-        *"--max-requests 40 --request-timeout 2s".split(),
+        *["--max-requests", "40", "--request-timeout", "2s"],
         ini={"session.save_path": str(sessions), "memory_limit": "128M", "opcache.file_update_protection": "0"},
     )
     chaos = Chaos(server, root)
