@@ -32,12 +32,12 @@ static void the_size_has_a_ceiling(void)
 
 static void only_listed_transitions_happen(void)
 {
-    CHECK(!hw_board_change(0, HW_STATE_RESERVED, HW_STATE_READY));
-    CHECK(!hw_board_change(0, HW_STATE_BOOTING, HW_STATE_READY)); /* listed, but it is not booting */
+    CHECK(!hw_board_change(0, HW_STATE_RESERVED, HW_STATE_INACTIVE));
+    CHECK(!hw_board_change(0, HW_STATE_BOOTING, HW_STATE_INACTIVE)); /* listed, but it is not booting */
     CHECK(hw_board_change(0, HW_STATE_RESERVED, HW_STATE_BOOT_REQUESTED));
     CHECK(hw_board_change(0, HW_STATE_BOOT_REQUESTED, HW_STATE_BOOTING));
-    CHECK(hw_board_change(0, HW_STATE_BOOTING, HW_STATE_READY));
-    CHECK(atomic_load(&hw_board_slot(0)->state) == HW_STATE_READY);
+    CHECK(hw_board_change(0, HW_STATE_BOOTING, HW_STATE_INACTIVE));
+    CHECK(atomic_load(&hw_board_slot(0)->state) == HW_STATE_INACTIVE);
 }
 
 static void of_several_threads_one_makes_the_transition(void)
