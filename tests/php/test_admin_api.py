@@ -225,8 +225,10 @@ def test_it_answers_while_every_php_thread_is_busy(site: Site, in_parallel: Thre
     wait_until(lambda: sum(thread["IsBusy"] for thread in site.threads()) == 2, "two busy threads")
     assert site.admin.request("GET", "/healthz", timeout_s=1).body == b"ok\n"
     assert site.admin.request("GET", "/readyz", timeout_s=1).body == b"ready\n"
-    page = json.loads(site.admin.request("GET", "/status?json", timeout_s=1).body)
-    assert page["listen queue"] == 3
+    wait_until(
+        lambda: json.loads(site.admin.request("GET", "/status?json", timeout_s=1).body)["listen queue"] == 3,
+        "three requests in the queue",
+    )
     for request in requests:
         assert request.result().status_code == 200
 

@@ -24,7 +24,9 @@ from howdah.serve.address import (
     shown_url,
     socket_inode,
 )
-from howdah.serve.granian import Listener, ListenerOptions, open_requests
+from howdah.serve.granian import Listener
+from howdah.serve.options import ListenerOptions
+from howdah.serve.servers import make_listener, open_requests
 
 
 class TestAddress:
@@ -141,12 +143,12 @@ class TestLimits:
 class Served:
     """A listener on a free port in the running loop, around an application that waits for ``gate``."""
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(self, make: Any, **config: Any) -> None:
         self.gate = asyncio.Event()
         self.entered = asyncio.Event()
         bound = bind(Address("tcp", "127.0.0.1", 0))
         self.port: int = bound.getsockname()[1]
-        self.listener = Listener(self._app, bound, ListenerOptions(100, **config))
+        self.listener = make(self._app, bound, ListenerOptions(100, **config))
         self.listener.start()
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -179,10 +181,11 @@ class Served:
 GET = "GET {} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
+@pytest.mark.parametrize("make", [make_listener, Listener], ids=["own", "granian"])
 class TestListener:
-    def test_counts_open_requests_and_finishes_them_when_it_stops(self) -> None:
+    def test_counts_open_requests_and_finishes_them_when_it_stops(self, make: Any) -> None:
         async def run() -> None:
-            served = Served()
+            served = Served(make)
             answer = asyncio.ensure_future(served.ask(GET.format("/wait")))
             await served.entered.wait()
             assert open_requests() == 1
@@ -197,17 +200,17 @@ class TestListener:
 
         asyncio.run(run())
 
-    def test_cuts_what_the_application_does_not_complete(self) -> None:
+    def test_cuts_what_the_application_does_not_complete(self, make: Any) -> None:
         async def run() -> None:
-            served = Served()
+            served = Served(make)
             assert (await served.ask(GET.format("/cut"))).endswith(b"\r\n\r\no")
             await served.stop()
 
         asyncio.run(run())
 
-    def test_refuses_heads_that_are_too_large(self) -> None:
+    def test_refuses_heads_that_are_too_large(self, make: Any) -> None:
         async def run() -> None:
-            served = Served(max_header_size_bytes=16384)
+            served = Served(make, max_header_size_bytes=16384)
             fits = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: " + "x" * 15000 + "\r\n\r\n"
             assert (await served.ask(fits)).endswith(b"ok")
             refused = "GET / HTTP/1.1\r\nHost: a\r\nX: " + "x" * 60000 + "\r\n\r\n"
@@ -218,20 +221,20 @@ class TestListener:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("head", ["", "GET / HT", GET.format("/").replace("close", "keep-alive")])
-    def test_closes_silent_connections(self, head: str) -> None:
+    def test_closes_silent_connections(self, make: Any, head: str) -> None:
         async def run() -> None:
-            served = Served(header_timeout_s=0.3)
+            served = Served(make, header_timeout_s=0.3, idle_timeout_s=0.3)
             await served.ask(head)  # ends when the server closes, or fails by its own bound
             await served.stop()
 
         asyncio.run(run())
 
-    def test_serves_socket_files(self, tmp_path: Path) -> None:
+    def test_serves_socket_files(self, make: Any, tmp_path: Path) -> None:
         async def run() -> None:
-            served = Served()
+            served = Served(make)
             await served.stop()
             address = Address("unix", path=str(tmp_path / "h.sock"))
-            listener = Listener(served._app, bind(address), ListenerOptions(100))
+            listener = make(served._app, bind(address), ListenerOptions(100))
             listener.start()
             reader, writer = await asyncio.open_unix_connection(address.path)
             writer.write(GET.format("/").encode())

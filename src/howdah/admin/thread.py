@@ -30,7 +30,7 @@ _Value = TypeVar("_Value")
 
 
 class AdminListener(Protocol):
-    """A listening socket with an HTTP server behind it (`howdah.serve.granian.Listener`)."""
+    """A listening socket with an HTTP server behind it (`howdah.serve.servers.HttpListener`)."""
 
     def start(self) -> None:
         """Accept connections; called on the loop that serves them."""

@@ -17,7 +17,7 @@ from howdah.serve.address import Address, ListenError, bind, listen, parse_addre
 if TYPE_CHECKING:
     from howdah.admin.control import Control
     from howdah.observe.metrics import Metrics
-    from howdah.serve.granian import Listener
+    from howdah.serve.servers import HttpListener
 
 _log = logging.getLogger("howdah.serve")
 
@@ -40,10 +40,11 @@ class _Port:
         self.inode: int = of.inode if of is not None else socket_inode(self.address)
         listen(self.address, self.socket)
 
-    def listeners(self, app: Any) -> Sequence[Listener]:
-        from howdah.serve.granian import Listener, ListenerOptions
+    def listeners(self, app: Any) -> Sequence[HttpListener]:
+        from howdah.serve.options import ListenerOptions
+        from howdah.serve.servers import make_listener
 
-        return [Listener(app, self.socket.dup(), ListenerOptions(_CONNECTIONS))]
+        return [make_listener(app, self.socket.dup(), ListenerOptions(_CONNECTIONS))]
 
     def close(self, *, file_stays: bool = False) -> None:
         if self.socket.fileno() >= 0:

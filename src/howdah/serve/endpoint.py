@@ -1,7 +1,7 @@
 """An open socket and the HTTP servers on it: the present one, and older ones that serve their last connections.
 
-A server whose certificate or limits change is replaced by another on the same socket, which stays open throughout:
-no connection is refused, and none is cut.
+A server that cannot take other options, such as another certificate, is replaced by another on the same socket, which
+stays open throughout: no connection is refused, and none is cut.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 from howdah.config.http import HttpServers
 from howdah.serve.address import Address, bind, listen, remove_socket_file, shown_url, socket_inode
-from howdah.serve.granian import Listener, ListenerOptions, Mode
 from howdah.serve.idle import Peer, connections
+from howdah.serve.options import ListenerOptions, Mode
+from howdah.serve.servers import HttpListener, make_listener
 from howdah.serve.tls import Material
 
 _log = logging.getLogger("howdah.serve")
@@ -51,8 +52,8 @@ class Endpoint:
         self._inode = socket_inode(address)
         self._port: int = self._socket.getsockname()[1] if address.kind == "tcp" else 0
         self._app: Application = _nothing
-        self._listener: Listener | None = None
-        self._leaving: list[Listener] = []
+        self._listener: HttpListener | None = None
+        self._leaving: list[HttpListener] = []
         self._lingering: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
@@ -71,12 +72,13 @@ class Endpoint:
     def serve(self, options: ListenerOptions) -> None:
         """Serve with options from now on; call it on the running loop.
 
-        If the options are others than before, another server takes over and the present one goes on with the
-        connections that it has.
+        If the present server cannot take them, another takes over and the present one goes on with the connections
+        that it has.
         """
-        if self._listener is not None and options == self.options:
+        if self._listener is not None and self._listener.configure(options):
+            self.options = options
             return
-        fresh = Listener(self._answer, self._socket.dup(), options)
+        fresh = make_listener(self._answer, self._socket.dup(), options)
         fresh.start()
         fresh.serving.add_done_callback(self._on_end)
         if self._listener is not None:
@@ -122,12 +124,12 @@ class Endpoint:
     def _answer(self, scope: Any, receive: Any, send: Any) -> Any:
         return self._app(scope, receive, send)
 
-    def _on_end(self, task: asyncio.Task[None]) -> None:
+    def _on_end(self, task: asyncio.Future[None]) -> None:
         if self._listener is not None and task is self._listener.serving and not self._is_stopping:
             error = None if task.cancelled() else task.exception()
             self._on_failure(f"{self.address}: {error or 'no reason given'}")
 
-    def _listeners(self) -> list[Listener]:
+    def _listeners(self) -> list[HttpListener]:
         return [*self._leaving, *([self._listener] if self._listener else [])]
 
     def _close_socket(self) -> None:
@@ -135,7 +137,7 @@ class Endpoint:
             remove_socket_file(self.address, self._inode)
             self._socket.close()
 
-    def _let_go(self, listener: Listener) -> None:
+    def _let_go(self, listener: HttpListener) -> None:
         listener.leave()
         self._leaving.append(listener)
         for surplus in self._leaving[:-_MOST_LEAVING]:
@@ -144,7 +146,7 @@ class Endpoint:
         self._lingering.add(task)
         task.add_done_callback(self._lingering.discard)
 
-    async def _linger(self, listener: Listener) -> None:
+    async def _linger(self, listener: HttpListener) -> None:
         """Wait until the connections of a server that leaves have ended, but not for ever; then end the server."""
         deadline = time.monotonic() + _LONGEST_LINGER_S
         left: set[Peer] | None = None

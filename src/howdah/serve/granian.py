@@ -1,4 +1,4 @@
-"""Granian behind one small class: the only module that knows it.
+"""Granian behind one small class, for TLS and HTTP/2: the only module that knows it.
 
 It runs embedded in our event loop and gets sockets that we have bound. What it does not guard against is guarded
 here, in `howdah.serve.idle` and in ``web``.
@@ -12,9 +12,8 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
@@ -24,11 +23,13 @@ from granian.server.embed import Server
 
 from howdah.serve.address import BACKLOG
 from howdah.serve.idle import IdleGuard
+from howdah.serve.options import ListenerOptions
 from howdah.serve.tls import Material
 
 _log = logging.getLogger("howdah.serve")
 _granian_log = logging.getLogger("_granian")
-_REQUEST_CORO = "future_watcher"
+# How its tasks of requests are called; a test sees that the name still fits.
+REQUEST_CORO = "future_watcher"
 
 # Granian has one number for the largest head and the pieces in which bodies are read. Small pieces make uploads a
 # third slower, so heads are limited by ourselves.
@@ -36,29 +37,7 @@ _READ_BUFFER_BYTES = 512 * 1024
 _CLOSE = (b"connection", b"close")
 
 Application = Callable[..., Any]
-Mode = Literal["h1", "both", "h2"]
 _MODES = {"h1": HTTPModes.http1, "both": HTTPModes.auto, "h2": HTTPModes.http2}
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerOptions:
-    """What a listener is started with; another value needs another start, but for ``max_connections``.
-
-    Args:
-        max_connections: connections served at a time; more wait in the kernel's backlog.
-        mode: HTTP/1.1, HTTP/2 (with TLS by agreement, without by prior knowledge) or both.
-        header_timeout_s: time that the head of a request may take; with HTTP/1.1 alone also between requests.
-        idle_timeout_s: time between requests.
-        max_header_size_bytes: larger heads get 431.
-        material: certificate and key; None serves without TLS.
-    """
-
-    max_connections: int = field(compare=False)
-    mode: Mode = "h1"
-    header_timeout_s: float = 30.0
-    idle_timeout_s: float = 300.0
-    max_header_size_bytes: int = 64 * 1024
-    material: Material | None = None
 
 
 class _SocketServer(Server):
@@ -148,6 +127,10 @@ class Listener:
         if self._guard is not None:
             self._guard_task = loop.create_task(self._guard.watch())
 
+    def configure(self, options: ListenerOptions) -> bool:
+        """Tell whether these options are in force; others need another server."""
+        return options == self._options
+
     def stop_accepting(self) -> None:
         """Close the socket; requests that run are finished, idle connections closed."""
         stop: Callable[[], None] = self._server.stop
@@ -179,8 +162,8 @@ class Listener:
         return self.serving.done()
 
     @property
-    def serving(self) -> asyncio.Task[None]:
-        """The task that ends when the server does; there from `start` on."""
+    def serving(self) -> asyncio.Future[None]:
+        """Done when the server has ended; there from `start` on."""
         assert self._task is not None  # noqa: S101 - a mistake of the caller
         return self._task
 
@@ -239,17 +222,6 @@ async def _refuse_head(send: Any) -> None:
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text)), _CLOSE]
     await send({"type": "http.response.start", "status": 431, "headers": headers})
     await send({"type": "http.response.body", "body": text})
-
-
-def request_tasks() -> list[asyncio.Task[Any]]:
-    """Give the tasks of the requests that applications have not ended, of all listeners in the running loop."""
-    # Granian has no list, and one of ours would cost every request something. A test sees that the name still fits.
-    return [task for task in asyncio.all_tasks() if _REQUEST_CORO in getattr(task.get_coro(), "__qualname__", "")]
-
-
-def open_requests() -> int:
-    """Count the requests that applications have not ended."""
-    return len(request_tasks())
 
 
 class _NoNotice(logging.Filter):

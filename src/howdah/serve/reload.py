@@ -283,7 +283,7 @@ class Reloader:
 
 async def _end_sites(sites: Iterable[SiteApp]) -> None:
     """Stop the Python applications of sites that are gone, after the requests that run now."""
-    from howdah.serve.granian import request_tasks
+    from howdah.serve.servers import request_tasks
 
     running = request_tasks()
     if running:

@@ -155,7 +155,7 @@ class Server:
 
     async def _drain(self, reloader: Reloader) -> None:
         """Let requests end, then abort what is left; every wait is bounded."""
-        from howdah.serve.granian import open_requests
+        from howdah.serve.servers import open_requests
 
         for job in self._jobs:
             job.cancel()

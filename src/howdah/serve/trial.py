@@ -55,7 +55,8 @@ def try_out(loaded: Loaded) -> None:
 
 
 async def _serve_once(material: Material) -> None:
-    from howdah.serve.granian import Listener, ListenerOptions
+    from howdah.serve.granian import Listener
+    from howdah.serve.options import ListenerOptions
 
     async def app(scope: object, receive: object, send: object) -> None:
         """Nothing is asked."""

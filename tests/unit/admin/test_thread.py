@@ -15,7 +15,8 @@ from howdah.admin.thread import AdminThread
 from howdah.config.http import Admin
 from howdah.errors import HowdahError
 from howdah.observe.metrics import Metrics
-from howdah.serve.granian import Listener, ListenerOptions
+from howdah.serve.options import ListenerOptions
+from howdah.serve.servers import HttpListener, make_listener
 from tests.unit.admin.control import FakeControl
 
 
@@ -41,8 +42,8 @@ def served(
     opened.bind(str(unix) if unix else ("127.0.0.1", 0))
     address = f"unix/{unix}" if unix else f"127.0.0.1:{opened.getsockname()[1]}"
 
-    def listen(app: Any) -> list[Listener]:
-        return [Listener(app, opened, ListenerOptions(max_connections=64))]
+    def listen(app: Any) -> list[HttpListener]:
+        return [make_listener(app, opened, ListenerOptions(max_connections=64))]
 
     thread = AdminThread(control, Metrics(control.runtime), Admin(listen=address), loop, listen)
     thread.start()
@@ -94,7 +95,7 @@ def test_a_connection_that_stays_open_does_not_hold_the_end() -> None:
 
 
 def test_an_error_of_the_listener_is_the_caller_s() -> None:
-    def listen(app: Any) -> list[Listener]:
+    def listen(app: Any) -> list[HttpListener]:
         raise HowdahError("cannot listen")
 
     control = FakeControl()

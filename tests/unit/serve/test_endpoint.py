@@ -17,10 +17,11 @@ from howdah.serve import certificates as certificates_module
 from howdah.serve.address import Address
 from howdah.serve.certificates import Certificates, CertificateWatch
 from howdah.serve.endpoint import Endpoint, options_of
-from howdah.serve.granian import ListenerOptions, open_requests
 from howdah.serve.idle import IdleGuard, connections
 from howdah.serve.listeners import TlsPlan
 from howdah.serve.localca import Authority
+from howdah.serve.options import ListenerOptions, Mode
+from howdah.serve.servers import open_requests
 from howdah.serve.tls import Loaded, Material, Pair
 from tests.unit.serve.certificates import write_pair
 
@@ -96,8 +97,10 @@ async def _until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-OPTIONS = ListenerOptions(100, header_timeout_s=0.5)
-OTHER = ListenerOptions(100, header_timeout_s=0.6)
+# Servers of HTTP/2 cannot take other options; the one of plain HTTP/1.1 can.
+OPTIONS = ListenerOptions(100, mode="both", header_timeout_s=5)
+OTHER = ListenerOptions(100, mode="both", header_timeout_s=6)
+PLAIN = ListenerOptions(100, header_timeout_s=5)
 
 
 class TestReplace:
@@ -118,8 +121,24 @@ class TestReplace:
             place = Place()
             place.endpoint.serve(OPTIONS)
             first = place.endpoint._listener
-            place.endpoint.serve(ListenerOptions(7, header_timeout_s=0.5))
+            place.endpoint.serve(ListenerOptions(7, mode="both", header_timeout_s=5))
             assert place.endpoint._listener is first
+            await place.end()
+
+        run(test)
+
+    def test_plain_listener_takes_other_options_in_place(self) -> None:
+        async def test() -> None:
+            place = Place()
+            place.endpoint.serve(PLAIN)
+            first = place.endpoint._listener
+            connection = await place.open()
+            await connection.ask()
+            place.endpoint.serve(ListenerOptions(7, header_timeout_s=5, max_header_size_bytes=64))
+            assert place.endpoint._listener is first
+            assert place.endpoint.options == ListenerOptions(7, header_timeout_s=5, max_header_size_bytes=64)
+            head, _ = await connection.ask(b"/" + b"x" * 100)
+            assert head.startswith(b"HTTP/1.1 431 "), "also on connections that are open"
             await place.end()
 
         run(test)
@@ -146,7 +165,9 @@ class TestReplace:
             for turn in range(20):
                 before = answers
                 await _until(lambda before=before: answers > before + 20)  # type: ignore[misc]
-                place.endpoint.serve(ListenerOptions(100, header_timeout_s=0.5 + turn / 100))
+                # From one kind of server to the other and back, and to another of the same kind.
+                mode: Mode = "h1" if turn % 3 == 0 else "both"
+                place.endpoint.serve(ListenerOptions(100, mode=mode, header_timeout_s=5 + turn / 100))
             stop.set()
             await asyncio.gather(*clients)
             await place.end()
@@ -204,7 +225,7 @@ class TestReplace:
         async def test() -> None:
             place = Place()
             for turn in range(12):
-                place.endpoint.serve(ListenerOptions(100, header_timeout_s=20 + turn))
+                place.endpoint.serve(ListenerOptions(100, mode="both", header_timeout_s=20 + turn))
                 await (await place.open()).ask()
             await _until(lambda: len(place.endpoint._leaving) <= 3)
             await place.end()

@@ -1,0 +1,232 @@
+"""Requests out of bytes: feeds the parser and makes exchanges of heads.
+
+The parser goes through everything that it is given, so it is given little: of heads 16 KiB, of a body what is left
+of it. A client that sends thousands of requests at once has that many exchanges made of them and no more.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import deque
+from typing import TYPE_CHECKING
+
+from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
+
+from howdah.serve.http1.exchange import Exchange
+from howdah.serve.http1.head import Header, parse_target
+
+if TYPE_CHECKING:
+    from howdah.serve.http1.connection import Connection
+
+_log = logging.getLogger("howdah.serve")
+
+HEAD_PIECE_BYTES = 16 * 1024
+_BODY_PIECE_BYTES = 64 * 1024
+_MOST_HEADERS = 500
+_METHOD = re.compile(rb"(?:\r\n)*([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) ")
+_WHITE = frozenset({b" ", b"\t"})
+_LOOKED_AT = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
+
+
+class RequestReader:
+    """The reading half of a connection.
+
+    Args:
+        connection: whose bytes these are.
+
+    Attributes:
+        queue: exchanges whose heads were read and that have not begun.
+        reading: the exchange whose body is being read.
+        refusal: status with which everything that follows is refused, 0 = nothing is.
+        is_in_head: the first bytes of a head have come, and not the last.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_has_ended_message",
+        "_head_bytes",
+        "_headers",
+        "_is_resuming",
+        "_method",
+        "_parser",
+        "_url",
+        "is_in_head",
+        "queue",
+        "reading",
+        "refusal",
+    )
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._parser: HttpRequestParser | None = HttpRequestParser(self)
+        self.queue: deque[Exchange] = deque()
+        self.reading: Exchange | None = None
+        self.refusal = 0
+        self.is_in_head = False
+        self._url = b""
+        self._headers: list[Header] = []
+        self._head_bytes = 0
+        self._method = ""  # of the present head, where the parser cannot tell it
+        self._has_ended_message = False  # in the present piece
+        self._is_resuming = False
+
+    def feed(self, data: bytes | memoryview) -> int:
+        """Parse the beginning of what came; gives how many bytes are dealt with, at least one."""
+        reading = self.reading
+        if reading is None:
+            count = min(len(data), HEAD_PIECE_BYTES)
+            self._head_bytes += count
+        else:
+            count = min(len(data), reading.body_left if reading.body_left > 0 else _BODY_PIECE_BYTES)
+        parser = self._parser
+        if parser is None:
+            return len(data)
+        self._has_ended_message = False
+        try:
+            parser.feed_data(data if count == len(data) else data[:count])
+        except HttpParserUpgrade as upgrade:
+            self._ignore_upgrade()
+            return max(1, int(upgrade.args[0]))
+        except HttpParserInvalidMethodError as error:
+            if not self._feed_unknown_method(bytes(data[:count])):
+                self._on_broken(str(error))
+        except HttpParserError as error:
+            self._on_broken(str(error))
+        else:
+            if self.is_in_head and self._head_bytes > self._limit_bytes + HEAD_PIECE_BYTES:
+                self.refusal = 431
+        return count
+
+    def _ignore_upgrade(self) -> None:
+        """Go on as if the client had not asked for another protocol, since none is spoken here.
+
+        The parser ends with the head of such a request. Another one gets a head that announces the same body.
+        """
+        self._parser = HttpRequestParser(self)
+        if self.reading is not None:
+            left = self.reading.body_left
+            framing = b"Transfer-Encoding: chunked" if left < 0 else b"Content-Length: %d" % left
+            self._is_resuming = True
+            self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
+            self._is_resuming = False
+
+    def _feed_unknown_method(self, data: bytes) -> bool:
+        """Parse a request whose method the parser does not know, which may be any token (RFC 9110, section 9.1).
+
+        Another parser gets it with a method that it knows. That works for a request at the beginning of a piece; where
+        one follows others in the same piece, only the parser knows where it begins, and it is refused.
+        """
+        found = _METHOD.match(data)
+        if found is None or self._has_ended_message or self.reading is not None:
+            return False
+        self._method = found[1].decode("ascii")
+        self._parser = HttpRequestParser(self)
+        try:
+            self._parser.feed_data(b"POST" + data[found.end(1) :])
+        except HttpParserError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Read nothing any more; the parser and this object hold one another."""
+        self._parser = None
+        self.reading = None
+        self.queue.clear()
+
+    @property
+    def _limit_bytes(self) -> int:
+        return self._connection.options.max_header_size_bytes
+
+    def _on_broken(self, reason: str) -> None:
+        _log.debug("%s sent what is no HTTP/1.1: %s", self._connection.client, reason)
+        self.refusal = self.refusal or 400
+        reading, self.reading = self.reading, None
+        if reading is not None:
+            # Never executed if it has not begun; otherwise its application hears that the client has gone.
+            if reading in self.queue:
+                self.queue.remove(reading)
+            else:
+                reading.disconnect()
+
+    # -- called by the parser -----------------------------------------------------------------------
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        if self._is_resuming:
+            return
+        self.is_in_head = True
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of a head; those behind a body are nobody's business."""
+        if self.is_in_head:
+            if value[-1:] in _WHITE:
+                value = value.rstrip(b" \t")
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Make an exchange of a head, or note why it is refused."""
+        self.is_in_head = False
+        parser = self._parser
+        if self.refusal or parser is None or self._is_resuming:
+            return
+        version, method = parser.get_http_version(), self._method or parser.get_method().decode("ascii")
+        self._method = ""
+        headers = self._headers
+        limit = self._limit_bytes
+        if len(headers) > _MOST_HEADERS or (self._head_bytes > limit and self._size_bytes() > limit):
+            self.refusal = 431
+            return
+        hosts, body_left, expects = 0, 0, False
+        for name, value in headers:
+            if name in _LOOKED_AT:
+                if name == b"host":
+                    hosts += 1
+                elif name == b"content-length":
+                    body_left = int(value)
+                elif name == b"transfer-encoding":
+                    body_left = -1
+                else:
+                    expects = version == "1.1" and value.lower() == b"100-continue"
+        target = parse_target(self._url, method)
+        if version not in {"1.1", "1.0"}:
+            self.refusal = 505
+        elif version == "1.1" and hosts != 1:
+            self.refusal = 400  # RFC 9112, section 3.2
+        elif target is None or hosts > 1 or (version == "1.0" and body_left < 0):
+            self.refusal = 400  # section 6.1 for the last: its framing is faulty
+        else:
+            if target.authority:
+                # Whatever the Host header says (section 3.2.2).
+                headers = [(b"host", target.authority), *(header for header in headers if header[0] != b"host")]
+            keeps_alive = parser.should_keep_alive()
+            exchange = Exchange(self._connection, method, target, version, headers, keeps_alive=keeps_alive)
+            exchange.body_left = body_left
+            if expects:
+                exchange.expect_continue()
+            self.reading = exchange
+            self.queue.append(exchange)
+
+    def on_body(self, data: bytes) -> None:
+        """Give a piece of a body to its exchange."""
+        if self.reading is not None and not self.reading.add_body(data):
+            self._connection.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """Note that the exchange whose body was read has all of it."""
+        reading = self.reading
+        self._has_ended_message = True
+        if reading is not None:
+            if reading.body_left and self._parser is not None and self._parser.should_upgrade():
+                return  # its body follows, see `_ignore_upgrade`
+            reading.end_body()
+            self.reading = None
+        self._head_bytes = 0
+
+    def _size_bytes(self) -> int:
+        return len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
