@@ -22,6 +22,8 @@ _METRICS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _CLOSE = (b"connection", b"close")
 # Everything that may stand in an address; the rest, line ends among it, is encoded.
 _LOCATION_SAFE = "/~!$&'()*+,;=:@?#[]%"
+# Extension and message of `howdah.serve.http1` that end a connection without an answer.
+ABORT = "howdah.abort"
 _WORDS = {"temporary": 302, "permanent": 301}
 
 
@@ -114,11 +116,14 @@ def compile_error(action: ErrorResponse) -> Handler:
 
 
 async def abort(request: HttpRequest) -> None:
-    """Cut the connection.
+    """Cut the connection, without a head where the server can.
 
-    ASGI has no message for that. A body that ends before its announced length makes every server cut it; the
-    client cannot take what it got for an answer.
+    ASGI has no message for that, and a server that says so in its extensions takes one of ours. Elsewhere a body that
+    ends before its announced length makes every server cut it; the client cannot take what it got for an answer.
     """
+    if ABORT in (request.original.get("extensions") or {}):
+        await request.send({"type": ABORT})
+        return
     headers = [(b"content-length", b"1")]
     await request.send({"type": "http.response.start", "status": 502, "headers": headers})
     await request.send({"type": "http.response.body", "body": b"", "more_body": True})

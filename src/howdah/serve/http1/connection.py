@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import os
+import socket
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -63,7 +65,7 @@ class Connection(asyncio.Protocol):
         server: address and port of this end; the path of a socket file and None.
         is_lost: the transport is closed.
         is_write_paused: the client takes less than it is sent.
-        on_lost: called when the transport is closed; for who waits for the socket itself.
+        on_lost: called when the transport is closed; there while somebody waits for the socket itself to take more.
     """
 
     def __init__(self, listener: Http1Listener) -> None:
@@ -308,13 +310,21 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def cut(self, *, flushes: bool) -> None:
-        """End the connection before its answer is complete; with ``flushes`` what was written is sent first."""
+        """End the connection before its answer is complete.
+
+        Args:
+            flushes: send what was written first. Otherwise the connection is reset: where the end of the connection
+                stands for the end of the body, a client could take its regular end for that.
+        """
         self._current = None
         if flushes:
             self.close()
-        else:
-            self._phase = Phase.CLOSED
-            self._transport.abort()
+            return
+        self._phase = Phase.CLOSED
+        opened = self._transport.get_extra_info("socket")
+        if opened is not None and opened.family != socket.AF_UNIX:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
 
     def end_when_idle(self) -> None:
         """End now if no request is under way; otherwise that is done after its answer."""
@@ -354,6 +364,9 @@ class Connection(asyncio.Protocol):
                 self._unsent_bytes = unsent_bytes
                 self._since = now
             elif waited_s > options.idle_timeout_s:
+                self._transport.abort()
+        elif self.on_lost is not None:
+            if waited_s > options.idle_timeout_s:
                 self._transport.abort()
         elif self._phase is Phase.NEW and waited_s > options.header_timeout_s:
             self.close()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from howdah.serve.http1.head import HeadError, ResponseHead, Target, early_hints
 from howdah.serve.http1.sendfile import send_file
+from howdah.web.respond import ABORT
 
 if TYPE_CHECKING:
     from howdah.serve.http1.connection import Connection
@@ -29,7 +30,6 @@ _log = logging.getLogger("howdah.serve")
 Message = dict[str, Any]
 Application = Callable[..., Any]
 
-ABORT = "howdah.abort"
 # How the task of a request is called among all tasks.
 REQUEST_CORO = "Exchange.run"
 _ASGI = {"version": "3.0", "spec_version": "2.4"}

@@ -30,6 +30,7 @@ async def send_file(connection: Connection, path: str, size_bytes: int) -> None:
     file = os.open(path, _OPEN_FLAGS)
     try:
         await connection.wait_flushed()
+        connection.note_progress()
         # A descriptor of our own: the connection's may be closed, and its number reused, while a thread is sending.
         socket = connection.duplicate_socket()
         try:
@@ -52,8 +53,6 @@ async def _send(connection: Connection, socket: int, file: int, size_bytes: int)
                 sent = os.sendfile(socket, file, offset, count)
                 await asyncio.sleep(0)
             else:
-                # Shielded from nothing: a cancelled task leaves the thread with descriptors that are closed only
-                # after it has ended, see below.
                 sent = await _in_thread(loop, socket, file, offset, count)
         except BlockingIOError:
             await _wait_writable(connection, socket)
