@@ -15,8 +15,9 @@ from howdah.config.model import SiteConfig, WorkerConfig
 from howdah.errors import ClientDisconnected, HowdahError, RequestRejected, ScriptError
 from howdah.runtime.site import Site
 from howdah.web.body import BodyLimits, spool_folder
+from howdah.web.filecache import FileCache
 from howdah.web.matchworkers import MatchWorkers
-from howdah.web.response import SERVER, name_server, refuse
+from howdah.web.response import SERVER, refuse
 from howdah.web.routing import FileRoute, RedirectRoute, Route, ScriptRoute, route
 from howdah.web.runner import PhpRunner, ServedSite
 from howdah.web.static import send_file
@@ -65,6 +66,7 @@ class PHPApp:
         config = SiteConfig(root=os.fspath(root), **fields)
         self._site = Site(config)
         self._site.name = name
+        self._files = FileCache()
         self._matched = MatchWorkers(config.workers, files=self._serves_files)
         if runtime is None:
             from howdah.runtime.shared import shared_runtime
@@ -93,7 +95,7 @@ class PHPApp:
                 target = uri + b"?" + query if query else uri
                 await self._runner.run(self._served, found, target, scope, receive, send)
             elif type(found) is FileRoute:
-                await send_file(found, scope, receive, name_server(send))
+                await send_file(found, scope, receive, send, cache=self._files, extra=[SERVER])
             elif type(found) is RedirectRoute:
                 await send_redirect(found, send)
         except (RequestRejected, ScriptError) as error:

@@ -20,6 +20,7 @@ from howdah.errors import ClientDisconnected, ConfigError, HowdahError, RequestR
 from howdah.web.auth import compile_basic_auth
 from howdah.web.compress import Encoding, encoding_send
 from howdah.web.errorpages import HttpError, as_http_error, code_test, send_error
+from howdah.web.filecache import FileCache
 from howdah.web.fileserver import compile_file_server
 from howdah.web.headers import compile_request_headers, compile_response_headers
 from howdah.web.matchers import compile_matcher
@@ -54,6 +55,7 @@ class BuildContext:
         base: folder from which relative names count.
         debug: errors are shown in pages.
         metrics: gives the text of the metrics page; None where nobody collects.
+        files: where small static files are kept.
     """
 
     runtime: Runtime
@@ -61,6 +63,7 @@ class BuildContext:
     base: str = field(default_factory=os.getcwd)
     debug: bool = False
     metrics: Callable[[], bytes] | None = None
+    files: FileCache = field(default_factory=FileCache)
 
 
 def build_site(site: HttpSite, context: BuildContext) -> SiteApp:
@@ -227,9 +230,10 @@ class _Builder:
                 prefix = action.strip_prefix
                 return _then(lambda request: strip_prefix(request, prefix), inner) if prefix else inner
             case model.Php():
-                return compile_php(action, self._runner, self._site_root, self._base, after)
+                return compile_php(action, self._runner, self._site_root, self._base, after, self._context.files)
             case model.FileServer():
-                return compile_file_server(action, self._suffixes, self._site_root, self._base, after)
+                files = self._context.files
+                return compile_file_server(action, self._suffixes, self._site_root, self._base, after, files)
             case model.PythonApp():
                 self.apps.append(MountedApp(action, step.position, self._base))
                 return self.apps[-1]

@@ -19,10 +19,11 @@ from howdah.errors import ConfigError, Forbidden, ScriptNotFound
 from howdah.runtime.site import Site
 from howdah.web.asgi import send_redirect
 from howdah.web.conditional import http_date
+from howdah.web.filecache import FileCache
 from howdah.web.hidden import Hidden
 from howdah.web.placeholders import compile_text
 from howdah.web.request import Handler, HttpRequest, bytes_of, text_of
-from howdah.web.response import name_server, send_body, with_status
+from howdah.web.response import SERVER, send_body, with_status
 from howdah.web.roots import SiteRoots
 from howdah.web.routing import FileRoute, folder_redirect
 from howdah.web.static import send_file
@@ -35,7 +36,12 @@ _CONDITIONAL = frozenset(
 
 
 def compile_file_server(
-    action: FileServer, suffixes: tuple[str, ...], site_root: str | None, base: str, following: Handler
+    action: FileServer,
+    suffixes: tuple[str, ...],
+    site_root: str | None,
+    base: str,
+    following: Handler,
+    cache: FileCache | None = None,
 ) -> Handler:
     """Compile ``file_server``.
 
@@ -45,11 +51,13 @@ def compile_file_server(
         site_root: see `SiteRoots`.
         base: folder of relative names.
         following: answers what is no file, with ``pass_thru``.
+        cache: where small files are kept.
 
     Raises:
         ConfigError: the root cannot be served, or the status is none.
     """
     server = _Files(action, suffixes, site_root, base)
+    server.cache = cache
 
     def handle(request: HttpRequest) -> Awaitable[None]:
         try:
@@ -63,6 +71,8 @@ def compile_file_server(
 
 
 class _Files:
+    cache: FileCache | None = None
+
     def __init__(self, action: FileServer, suffixes: tuple[str, ...], site_root: str | None, base: str) -> None:
         self._action = action
         self._roots = SiteRoots(SiteConfig(root="", split=suffixes), action.root or "", site_root, base)
@@ -132,14 +142,17 @@ class _Files:
         return send_redirect(with_slash._replace(location=head.rstrip(b"/") + mark + query), request.send)
 
     def _send(self, found: FileRoute, request: HttpRequest) -> Awaitable[None]:
-        send = name_server(request.send)
-        text = self._status(request)
+        send = request.send
+        text = self._status(request) if self._action.status else ""
         status = int(text) if text.isdigit() else (request.error.status if request.error is not None else 0)
         if not status:
-            return send_file(found, request.scope, request.receive, send, self._siblings)
+            return send_file(
+                found, request.scope, request.receive, send, self._siblings, cache=self.cache, extra=[SERVER]
+            )
         headers = [header for header in request.scope["headers"] if header[0] not in _CONDITIONAL]
         scope = {**request.scope, "headers": headers, "method": "HEAD" if request.method == "HEAD" else "GET"}
-        return send_file(found, scope, request.receive, with_status(send, status), self._siblings)
+        send = with_status(send, status)
+        return send_file(found, scope, request.receive, send, self._siblings, cache=self.cache, extra=[SERVER])
 
     def _list(self, site: Site, path: bytes, request: HttpRequest) -> Awaitable[None]:
         folder = join_root(site.root, path)

@@ -12,11 +12,12 @@ from howdah.config.model import SiteConfig
 from howdah.errors import ScriptNotFound
 from howdah.runtime.site import Site
 from howdah.web.asgi import send_redirect
+from howdah.web.filecache import FileCache
 from howdah.web.hidden import Hidden
 from howdah.web.matchworkers import MatchWorkers
 from howdah.web.placeholders import compile_text
 from howdah.web.request import Handler, HttpRequest, bytes_of
-from howdah.web.response import name_server, with_status
+from howdah.web.response import SERVER, with_status
 from howdah.web.roots import SiteRoots
 from howdah.web.routing import FileRoute, RedirectRoute, Route, ScriptRoute, folder_redirect, route
 from howdah.web.static import send_file
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from howdah.web.runner import PhpRunner, ServedSite
 
 
-def compile_php(php: Php, runner: PhpRunner, site_root: str | None, base: str, following: Handler) -> Handler:
+def compile_php(
+    php: Php, runner: PhpRunner, site_root: str | None, base: str, following: Handler, cache: FileCache | None = None
+) -> Handler:
     """Compile ``php`` or ``php_server``.
 
     Args:
@@ -34,6 +37,7 @@ def compile_php(php: Php, runner: PhpRunner, site_root: str | None, base: str, f
         site_root: see `SiteRoots`.
         base: folder of relative roots.
         following: answers what is not answered here.
+        cache: where small files are kept.
 
     Raises:
         ConfigError: the root cannot be served, or ``try_files`` is wrong.
@@ -59,7 +63,7 @@ def compile_php(php: Php, runner: PhpRunner, site_root: str | None, base: str, f
             send = request.send if request.error is None else with_status(request.send, request.error.status)
             return runner.run(served, found, request.original_uri, request.scope, request.receive, send)
         if type(found) is FileRoute:
-            return send_file(found, request.scope, request.receive, name_server(request.send))
+            return send_file(found, request.scope, request.receive, request.send, cache=cache, extra=[SERVER])
         assert isinstance(found, RedirectRoute)  # noqa: S101 - there is no other kind
         if request.is_rewritten:
             found = folder_redirect(

@@ -198,17 +198,6 @@ def _log_long(scope: Scope, announced: int) -> None:
     )
 
 
-def name_server(send: Send) -> Send:
-    """Give a ``send`` that adds the Server header to responses which are not made here."""
-
-    async def send_named(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], SERVER]}
-        await send(message)
-
-    return send_named
-
-
 async def refuse(
     error: RequestRejected | ScriptError, scope: Scope, send: Send, *, shows_details: bool = False
 ) -> None:

@@ -17,7 +17,7 @@ from howdah.errors import Forbidden, ScriptNotFound
 from howdah.runtime.site import Site
 from howdah.web.mime import guess_type
 from howdah.web.request import HttpRequest
-from howdah.web.response import name_server, send_text
+from howdah.web.response import SERVER, send_text
 from howdah.web.roots import SiteRoots
 from howdah.web.routing import FileRoute
 from howdah.web.static import send_file
@@ -86,9 +86,9 @@ class _Replacing:
         kept = [header for header in headers if header[0] not in _DROPPED]
         try:
             found = self._find(name, value)
-            send = _with_headers(name_server(self._send), kept, found, status)
+            send = _with_headers(self._send, kept, found, status)
             method = "HEAD" if request.method == "HEAD" else "GET"
-            await send_file(found, {**request.scope, "method": method}, request.receive, send)
+            await send_file(found, {**request.scope, "method": method}, request.receive, send, extra=[SERVER])
         except (ScriptNotFound, Forbidden) as error:
             _log.warning("%s of the script for %a: %s", name.decode(), request.scope["path"], error)
             await send_text(404, "nothing answers at this address", [], request.scope, self._send)

@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from howdah.errors import Forbidden, ScriptNotFound
 from howdah.web.conditional import etag, evaluate, http_date, range_applies
@@ -26,6 +26,9 @@ from howdah.web.ranges import (
     part_head,
 )
 from howdah.web.routing import FileRoute
+
+if TYPE_CHECKING:
+    from howdah.web.filecache import FileCache
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,15 +51,17 @@ _WANTED = frozenset(
         b"range",
     }
 )
+_CONDITIONS = _WANTED - {b"accept-encoding"}
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO put in the file's place must not block
 _NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)
 _MUST_WAIT = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
-class _File(NamedTuple):
-    """An open file and what is said about it."""
+class OpenFile(NamedTuple):
+    """An open file, or one in memory, and what is said about it."""
 
     fd: int
+    data: bytes | None
     path: bytes
     size_bytes: int
     modified_s: int
@@ -66,7 +71,14 @@ class _File(NamedTuple):
 
 
 async def send_file(
-    route: FileRoute, scope: Scope, receive: Receive, send: Send, siblings: Siblings = SIBLINGS
+    route: FileRoute,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    siblings: Siblings = SIBLINGS,
+    *,
+    cache: FileCache | None = None,
+    extra: Headers | None = None,
 ) -> None:
     """Answer a request with a file.
 
@@ -78,11 +90,13 @@ async def send_file(
     extension from the scope.
 
     Args:
-        route: the file.
+        route: the file, with its status of this moment.
         scope: ASGI's.
         receive: ASGI's.
         send: ASGI's.
         siblings: codings and suffixes of precompressed siblings that are looked for.
+        cache: where small files are kept.
+        extra: further headers.
 
     Raises:
         ScriptNotFound: the file disappeared since it was routed.
@@ -90,27 +104,45 @@ async def send_file(
         OSError: it shrank while it was sent; the server must cut the connection.
     """
     method = scope["method"]
+    extra = [] if extra is None else extra
     if method not in {"GET", "HEAD"}:
-        await _send_method_answer(method, send)
+        await _send_method_answer(method, extra, send)
         return
     wanted = _wanted_headers(scope)
-    media_type = guess_type(route.path)
-    chosen = Sibling(route.path, b"", varies=False)
-    if siblings and is_compressible(media_type):
-        chosen = choose_sibling(route.path, wanted.get(b"accept-encoding", b""), siblings)
+    path = route.path
+    kept = cache.find(path, route.stat) if cache is not None else None
+    media_type = kept.media_type if kept is not None else guess_type(path)
+    chosen = Sibling(path, b"", varies=False)
+    if siblings and is_compressible(media_type) and (cache is None or cache.has_siblings(path)):
+        chosen = choose_sibling(path, wanted.get(b"accept-encoding", b""), siblings)
+        if cache is not None and not chosen.varies:
+            cache.note_no_siblings(path)
+    reader = None if method == "HEAD" else receive
+    if kept is not None and not chosen.varies:
+        await _answer(kept, extra, wanted, reader, scope, send)
+        return
     fd = _open(chosen)
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise ScriptNotFound("the file was replaced by something that cannot be sent")
         file = _describe(fd, status, chosen, media_type)
-        if method == "HEAD":
-            await _answer(file, wanted, None, scope, send)
-        else:
-            await _answer(file, wanted, receive, scope, send)
+        if cache is not None and not chosen.varies and cache.takes(status):
+            file = _kept(file, path, status, cache)
+        await _answer(file, extra, wanted, reader, scope, send)
     finally:
         # A cancelled read may still run in its thread; pread on another file harms nobody, its bytes are dropped.
         os.close(fd)
+
+
+def _kept(file: OpenFile, path: bytes, status: os.stat_result, cache: FileCache) -> OpenFile:
+    """Read a small file whole and keep it, if that needs no disk and it has not changed meanwhile."""
+    data = _read_cached(file.fd, status.st_size + 1, 0)
+    if data is None or len(data) != status.st_size:
+        return file
+    file = file._replace(fd=-1, data=data)
+    cache.keep(path, status, file)
+    return file
 
 
 def _wanted_headers(scope: Scope) -> dict[bytes, bytes]:
@@ -133,7 +165,7 @@ def _open(chosen: Sibling) -> int:
         raise
 
 
-def _describe(fd: int, status: os.stat_result, chosen: Sibling, media_type: bytes) -> _File:
+def _describe(fd: int, status: os.stat_result, chosen: Sibling, media_type: bytes) -> OpenFile:
     tag = etag(status, chosen.encoding)
     modified_s = int(status.st_mtime)
     headers: Headers = [
@@ -145,19 +177,27 @@ def _describe(fd: int, status: os.stat_result, chosen: Sibling, media_type: byte
         headers.append((b"vary", b"Accept-Encoding"))
     if chosen.encoding:
         headers.append((b"content-encoding", chosen.encoding))
-    return _File(fd, chosen.path, status.st_size, modified_s, tag, media_type, headers)
+    return OpenFile(fd, None, chosen.path, status.st_size, modified_s, tag, media_type, headers)
 
 
-async def _answer(file: _File, wanted: dict[bytes, bytes], receive: Receive | None, scope: Scope, send: Send) -> None:
+async def _answer(
+    file: OpenFile, extra: Headers, wanted: dict[bytes, bytes], receive: Receive | None, scope: Scope, send: Send
+) -> None:
     """Send head and body; without ``receive`` (HEAD) the head only."""
+    if not wanted.keys() & _CONDITIONS:
+        if receive is None:
+            await _send_empty(200, _head(file, file.media_type, file.size_bytes, extra), send)
+        else:
+            await _send_whole(file, extra, receive, scope, send)
+        return
     outcome = evaluate(wanted, file.tag, file.modified_s)
     if outcome == 304:
         # Nothing that describes a body: a 304 stands for the stored one.
         headers = [header for header in file.headers if header[0] not in {b"content-encoding", b"accept-ranges"}]
-        await _send_empty(304, headers, send)
+        await _send_empty(304, headers + extra, send)
         return
     if outcome == 412:
-        await _send_empty(412, [(b"content-length", b"0")], send)
+        await _send_empty(412, [(b"content-length", b"0"), *extra], send)
         return
     ranges: tuple[ByteRange, ...] = ()
     # A Range counts for GET only (RFC 9110, section 14.2).
@@ -166,23 +206,26 @@ async def _answer(file: _File, wanted: dict[bytes, bytes], receive: Receive | No
             ranges = parse_ranges(wanted[b"range"], file.size_bytes)
         except RangeNotSatisfiable:
             headers = [(b"content-range", b"bytes */%d" % file.size_bytes), (b"content-length", b"0")]
-            await _send_empty(416, file.headers[:3] + headers, send)
+            await _send_empty(416, file.headers[:3] + headers + extra, send)
             return
     if receive is None:
-        await _send_empty(200, _head(file, file.media_type, file.size_bytes), send)
+        await _send_empty(200, _head(file, file.media_type, file.size_bytes, extra), send)
     elif not ranges:
-        await _send_whole(file, receive, scope, send)
+        await _send_whole(file, extra, receive, scope, send)
     else:
-        await _send_ranges(file, ranges, receive, send)
+        await _send_ranges(file, extra, ranges, receive, send)
 
 
-def _head(file: _File, media_type: bytes, length_bytes: int) -> Headers:
-    return [(b"content-type", media_type), (b"content-length", b"%d" % length_bytes), *file.headers]
+def _head(file: OpenFile, media_type: bytes, length_bytes: int, extra: Headers) -> Headers:
+    return [(b"content-type", media_type), (b"content-length", b"%d" % length_bytes), *file.headers, *extra]
 
 
-async def _send_whole(file: _File, receive: Receive, scope: Scope, send: Send) -> None:
-    headers = _head(file, file.media_type, file.size_bytes)
+async def _send_whole(file: OpenFile, extra: Headers, receive: Receive, scope: Scope, send: Send) -> None:
+    headers = _head(file, file.media_type, file.size_bytes, extra)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if file.data is not None:
+        await send({"type": "http.response.body", "body": file.data, "more_body": False})
+        return
     extensions = scope.get("extensions") or {}
     if file.size_bytes > CHUNK_BYTES and "http.response.pathsend" in extensions:
         path = os.fsdecode(file.path)
@@ -192,27 +235,29 @@ async def _send_whole(file: _File, receive: Receive, scope: Scope, send: Send) -
     await _send_pieces(file, [ByteRange(0, file.size_bytes)], receive, send)
 
 
-async def _send_ranges(file: _File, ranges: tuple[ByteRange, ...], receive: Receive, send: Send) -> None:
+async def _send_ranges(
+    file: OpenFile, extra: Headers, ranges: tuple[ByteRange, ...], receive: Receive, send: Send
+) -> None:
     size = file.size_bytes
     pieces: list[bytes | ByteRange] = []
     if len(ranges) == 1:
         media_type = file.media_type
         pieces.append(ranges[0])
-        extra = [(b"content-range", content_range(ranges[0], size))]
+        own = [(b"content-range", content_range(ranges[0], size))]
     else:
         boundary = secrets.token_hex(16).encode("ascii")
         media_type = b"multipart/byteranges; boundary=" + boundary
         for part in ranges:
             pieces += [part_head(part, size, file.media_type, boundary), part]
         pieces.append(closing(boundary))
-        extra = []
+        own = []
     length = sum(len(piece) if isinstance(piece, bytes) else piece.end - piece.start for piece in pieces)
-    headers = _head(file, media_type, length) + extra
+    headers = _head(file, media_type, length, own + extra)
     await send({"type": "http.response.start", "status": 206, "headers": headers})
     await _send_pieces(file, pieces, receive, send)
 
 
-async def _send_pieces(file: _File, pieces: list[bytes | ByteRange], receive: Receive, send: Send) -> None:
+async def _send_pieces(file: OpenFile, pieces: list[bytes | ByteRange], receive: Receive, send: Send) -> None:
     """Send bytes and parts of the file; stops silently when the client has left."""
     gone: asyncio.Future[None] | None = None
     if file.size_bytes > _WATCH_BYTES:
@@ -224,7 +269,8 @@ async def _send_pieces(file: _File, pieces: list[bytes | ByteRange], receive: Re
                 continue
             offset = piece.start
             while offset < piece.end:
-                data = await _read(file.fd, min(CHUNK_BYTES, piece.end - offset), offset)
+                end = min(offset + CHUNK_BYTES, piece.end)
+                data = file.data[offset:end] if file.data is not None else await _read(file.fd, end - offset, offset)
                 if gone is not None and gone.done():
                     return
                 offset += len(data)
@@ -271,15 +317,16 @@ async def _until_disconnect(receive: Receive) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def _send_method_answer(method: str, send: Send) -> None:
+async def _send_method_answer(method: str, extra: Headers, send: Send) -> None:
     if method == "OPTIONS":
-        await _send_empty(204, [(b"allow", _ALLOW)], send)
+        await _send_empty(204, [(b"allow", _ALLOW), *extra], send)
         return
     text = b"405 method not allowed: a file answers GET and HEAD\n"
     headers = [
         (b"allow", _ALLOW),
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(text)),
+        *extra,
     ]
     await send({"type": "http.response.start", "status": 405, "headers": headers})
     await send({"type": "http.response.body", "body": text, "more_body": False})
