@@ -278,10 +278,16 @@ static PyObject *pool_close(PyObject *module, PyObject *argument)
     return with_queue(argument, hw_queue_close);
 }
 
-static PyObject *pool_flush(PyObject *module, PyObject *argument)
+static PyObject *pool_flush(PyObject *module, PyObject *args)
 {
+    unsigned pool;
+    int all;
     (void)module;
-    return with_queue(argument, hw_queue_flush);
+    if (!PyArg_ParseTuple(args, "Ip:pool_flush", &pool, &all)) {
+        return NULL;
+    }
+    hw_queue_t *queue = pool_argument(pool);
+    return queue != NULL ? PyBool_FromLong(hw_queue_flush(queue, all != 0)) : NULL;
 }
 
 static PyObject *pool_pause(PyObject *module, PyObject *argument)
@@ -379,7 +385,7 @@ static PyMethodDef methods[] = {
     {"pool_open", pool_open, METH_O, NULL},
     {"pool_free", pool_free, METH_O, NULL},
     {"pool_close", pool_close, METH_O, NULL},
-    {"pool_flush", pool_flush, METH_O, NULL},
+    {"pool_flush", pool_flush, METH_VARARGS, NULL},
     {"pool_pause", pool_pause, METH_O, NULL},
     {"pool_resume", pool_resume, METH_O, NULL},
     {"pool_evict", pool_evict, METH_O, NULL},

@@ -8,7 +8,17 @@
 
 #include "hw_port.h"
 
+/* Requests that take less than this are brief: waking a thread for one of them takes as long. */
+#define HW_BRIEF_NS          30000
+/* A further thread is woken for requests that would otherwise wait longer than this for those that are awake. */
+#define HW_WORTH_WAKING_NS   60000
+/* A request counts as at most this long, so that one that slept is forgotten after some dozens. */
+#define HW_LONGEST_SAMPLE_NS 2000000
+/* Share of the last request in the average. */
+#define HW_SAMPLE_SHARE      16
+
 typedef struct {
+    int64_t since_ns;    /* when it got its present request; the consumer's own */
     sem_t wake;          /* posted once per entry on the idle stack */
     hw_request_t *given; /* queue lock until the post, the consumer after it */
     bool awake;          /* runs a request; queue lock */
@@ -24,6 +34,7 @@ struct hw_queue {
     bool paused;
     unsigned n_idle;
     unsigned n_awake;
+    int64_t service_ns; /* how long requests have taken lately, 0 = not known */
     unsigned n_consumers;
     unsigned *idle; /* stack of consumer numbers */
     consumer_t *consumers;
@@ -110,6 +121,28 @@ static consumer_t *give(hw_queue_t *queue, hw_request_t *request)
     return consumer;
 }
 
+/* Under the lock. */
+static bool is_brief(const hw_queue_t *queue)
+{
+    return queue->service_ns > 0 && queue->service_ns < HW_BRIEF_NS;
+}
+
+/* Under the lock: a request of a consumer has ended. */
+static void note_service(hw_queue_t *queue, int64_t took_ns)
+{
+    if (took_ns > HW_LONGEST_SAMPLE_NS) {
+        took_ns = HW_LONGEST_SAMPLE_NS;
+    }
+    queue->service_ns += (took_ns - queue->service_ns) / (queue->service_ns > 0 ? HW_SAMPLE_SHARE : 1);
+}
+
+/* Under the lock: the threads that are awake would keep what waits waiting for too long. */
+static bool is_worth_waking(const hw_queue_t *queue)
+{
+    return queue->n_awake == 0 || !is_brief(queue) ||
+           (int64_t)queue->waiting * queue->service_ns > (int64_t)queue->n_awake * HW_WORTH_WAKING_NS;
+}
+
 hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool lazy)
 {
     consumer_t *woken = NULL;
@@ -118,7 +151,7 @@ hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool lazy)
     if (queue->closed) {
         result = HW_PUSH_CLOSED;
     } else if (queue->n_idle > 0 && !queue->paused &&
-               !(lazy && queue->n_awake > 0 && queue->waiting < queue->waiting_max)) {
+               !(lazy && (queue->n_awake > 0 || is_brief(queue)) && queue->waiting < queue->waiting_max)) {
         woken = give(queue, hw_request_retain(request));
         queue->pushed++;
     } else if (queue->waiting >= queue->waiting_max) {
@@ -138,19 +171,20 @@ hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool lazy)
     return result;
 }
 
-void hw_queue_flush(hw_queue_t *queue)
+bool hw_queue_flush(hw_queue_t *queue, bool all)
 {
     for (;;) {
         consumer_t *woken = NULL;
         pthread_mutex_lock(&queue->lock);
-        if (queue->n_idle > 0 && queue->first != NULL && !queue->paused) {
+        bool can_wake = queue->n_idle > 0 && queue->first != NULL && !queue->paused;
+        if (can_wake && (all || is_worth_waking(queue))) {
             hw_request_t *request = queue->first;
             unlink_waiting(queue, request);
             woken = give(queue, request);
         }
         pthread_mutex_unlock(&queue->lock);
         if (woken == NULL) {
-            return;
+            return can_wake;
         }
         sem_post(&woken->wake);
     }
@@ -159,8 +193,13 @@ void hw_queue_flush(hw_queue_t *queue)
 hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer, hw_pop_t *why)
 {
     consumer_t *self = &queue->consumers[consumer];
+    int64_t now_ns = hw_port_now_ns();
     *why = HW_POP_REQUEST;
     pthread_mutex_lock(&queue->lock);
+    if (self->since_ns != 0) {
+        note_service(queue, now_ns - self->since_ns);
+        self->since_ns = 0;
+    }
     hw_request_t *request = queue->paused || self->leave ? NULL : queue->first;
     if (request != NULL) {
         unlink_waiting(queue, request);
@@ -170,6 +209,7 @@ hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer, hw_pop_t *why)
             queue->n_awake++;
         }
         pthread_mutex_unlock(&queue->lock);
+        self->since_ns = now_ns;
         return request;
     }
     if (self->awake) {
@@ -193,6 +233,8 @@ hw_request_t *hw_queue_pop(hw_queue_t *queue, unsigned consumer, hw_pop_t *why)
         *why = self->leave ? HW_POP_LEAVE : HW_POP_CLOSED;
         self->leave = false;
         pthread_mutex_unlock(&queue->lock);
+    } else {
+        self->since_ns = hw_port_now_ns(); /* not from when it was given: the wake-up is no part of the service */
     }
     return self->given;
 }
@@ -215,7 +257,7 @@ void hw_queue_leave(hw_queue_t *queue, unsigned consumer)
     if (woken != NULL) {
         sem_post(&woken->wake);
     }
-    hw_queue_flush(queue); /* a request may have waited, lazily, for the thread that leaves */
+    hw_queue_flush(queue, true); /* a request may have waited, lazily, for the thread that leaves */
 }
 
 void hw_queue_stay(hw_queue_t *queue, unsigned consumer)
@@ -253,7 +295,7 @@ void hw_queue_resume(hw_queue_t *queue)
     pthread_mutex_lock(&queue->lock);
     queue->paused = false;
     pthread_mutex_unlock(&queue->lock);
-    hw_queue_flush(queue);
+    hw_queue_flush(queue, true);
 }
 
 void hw_queue_close(hw_queue_t *queue)

@@ -5,9 +5,12 @@
  * so that the thread that ran last (caches and allocator warm) is woken first and only one thread is woken. A request
  * that wakes a thread is given to it directly: nobody can overtake it.
  *
- * Waking a thread costs more than a short script. So a caller that pushes several requests in one go may push all but
- * the first lazily: they wait while some thread is awake, which takes them when it is through with its own, and
- * hw_queue_flush() at the end wakes threads for those that still wait.
+ * Waking a thread costs more than a short script. So a caller that pushes several requests in one go may push them
+ * lazily: they wait while some thread is awake, which takes them when it is through with its own, and all of them do
+ * where requests of this queue have been brief lately. hw_queue_flush() at the end wakes threads for those that still
+ * wait, but no more than the work is worth: of ten requests of 5 us one thread runs all before a second one is awake.
+ * How long requests take is a guess from those before. So who flushes must look again soon, with `all`, when some are
+ * left waiting while threads are idle.
  * Pure C: includes neither php.h nor Python.h. */
 #ifndef HW_QUEUE_H
 #define HW_QUEUE_H
@@ -26,15 +29,17 @@ HW_HIDDEN hw_queue_t *hw_queue_new(size_t max_waiting, unsigned max_threads);
 /* No thread may wait in it any more. Thread: any. Locks: none. Owns: frees. Fails: never. */
 HW_HIDDEN void hw_queue_free(hw_queue_t *queue);
 
-/* Gives the request to an idle thread or lets it wait. With `lazy` it waits also when a thread is idle while another
- * one is awake; the result is HW_PUSH_DEFERRED then, and the caller owes a hw_queue_flush() within the same tick.
+/* Gives the request to an idle thread or lets it wait. With `lazy` it waits also when a thread is idle, while another
+ * one is awake or where requests are brief; the result is HW_PUSH_DEFERRED then, and the caller owes a
+ * hw_queue_flush() within the same tick.
  * Thread: any. Locks: takes the queue's. Owns: takes a reference of its own on HW_PUSH_OK and HW_PUSH_DEFERRED.
  * Fails: HW_PUSH_FULL, HW_PUSH_CLOSED. */
 HW_HIDDEN hw_push_t hw_queue_push(hw_queue_t *queue, hw_request_t *request, bool lazy);
 
-/* Wakes an idle thread for each request that still waits.
- * Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
-HW_HIDDEN void hw_queue_flush(hw_queue_t *queue);
+/* Wakes idle threads for requests that still wait: one for each with `all`, otherwise as many as are worth it.
+ * True when some wait although a thread is idle: the caller owes another flush, with `all`, within a millisecond or
+ * two. Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
+HW_HIDDEN bool hw_queue_flush(hw_queue_t *queue, bool all);
 
 /* Why hw_queue_pop() returned. */
 typedef enum { HW_POP_REQUEST, HW_POP_CLOSED, HW_POP_LEAVE } hw_pop_t;

@@ -131,7 +131,7 @@ static void *produce(void *argument)
             sched_yield();
         }
         if (result == HW_PUSH_DEFERRED && i % 5 != 0) {
-            hw_queue_flush(self->queue);
+            hw_queue_flush(self->queue, i % 2 == 0);
         }
         if (i % 7 == 0 && hw_queue_cancel(self->queue, request)) {
             self->cancelled++;
@@ -159,7 +159,7 @@ static void every_request_is_served_or_cancelled_once(void)
     unsigned ended = 0;
     for (unsigned i = 0; i < PRODUCERS; i++) {
         pthread_join(threads[CONSUMERS + i], NULL);
-        hw_queue_flush(queue); /* what the last lazy pushes owe */
+        hw_queue_flush(queue, true); /* what the last lazy pushes owe */
         ended += producers[i].cancelled;
     }
     hw_queue_close(queue);
@@ -178,6 +178,21 @@ static void every_request_is_served_or_cancelled_once(void)
 static void *pop_one(void *argument)
 {
     return pop(argument, 0);
+}
+
+typedef struct {
+    hw_queue_t *queue;
+    unsigned number;
+    hw_request_t *got;
+} sleeper_t;
+
+static sleeper_t sleepers[3];
+
+static void *sleep_once(void *argument)
+{
+    sleeper_t *self = argument;
+    self->got = pop(self->queue, self->number);
+    return NULL;
 }
 
 /* A lazy push wakes a thread when none is awake; otherwise it leaves that to the flush. */
@@ -202,7 +217,7 @@ static void a_lazy_push_waits_for_the_flush_while_a_thread_is_awake(void)
     CHECK(hw_queue_push(queue, requests[1], true) == HW_PUSH_DEFERRED);
     hw_queue_stats(queue, &stats);
     CHECK(stats.waiting == 1 && stats.idle == 1);
-    hw_queue_flush(queue);
+    CHECK(!hw_queue_flush(queue, false));
     void *served;
     pthread_join(thread, &served);
     CHECK(served == requests[1]);
@@ -210,12 +225,68 @@ static void a_lazy_push_waits_for_the_flush_while_a_thread_is_awake(void)
     CHECK(stats.waiting == 0 && stats.idle == 0);
     /* Nobody sleeps, so nothing is owed. */
     CHECK(hw_queue_push(queue, requests[2], true) == HW_PUSH_OK);
-    hw_queue_flush(queue);
+    CHECK(!hw_queue_flush(queue, false));
     CHECK(pop(queue, 1) == requests[2]);
     for (int i = 0; i < 3; i++) {
         hw_request_release(requests[i]);
         hw_request_release(requests[i]);
     }
+    hw_queue_close(queue);
+    hw_queue_free(queue);
+    sample_free(&sample);
+}
+
+/* Where requests are brief, they wait for the flush even when all sleep, and one thread is woken for several. */
+static void brief_requests_share_a_thread_until_all_are_wanted(void)
+{
+    enum { CALM = 3 };
+    sample_t sample = sample_new();
+    hw_queue_t *queue = hw_queue_new(8, CALM + 1);
+    hw_request_t *requests[CALM];
+    for (int round = 0; round < 16; round++) { /* what consumer 3 serves at once tells how long requests take */
+        hw_request_t *brief[8];
+        for (int i = 0; i < 8; i++) {
+            brief[i] = sample_request(&sample);
+            CHECK(hw_queue_push(queue, brief[i], false) == HW_PUSH_OK);
+        }
+        for (int i = 0; i < 8; i++) {
+            CHECK(pop(queue, CALM) == brief[i]);
+        }
+        hw_queue_leave(queue, CALM); /* so that what comes between is not taken for its work */
+        CHECK(pop(queue, CALM) == NULL);
+        for (int i = 0; i < 8; i++) {
+            hw_request_release(brief[i]);
+            hw_request_release(brief[i]);
+        }
+    }
+    pthread_t threads[CALM];
+    hw_queue_stats_t stats;
+    for (unsigned i = 0; i < CALM; i++) {
+        sleepers[i] = (sleeper_t){queue, i, NULL};
+        CHECK(pthread_create(&threads[i], NULL, sleep_once, &sleepers[i]) == 0);
+    }
+    do {
+        sched_yield();
+        hw_queue_stats(queue, &stats);
+    } while (stats.idle != CALM);
+    for (int i = 0; i < CALM; i++) {
+        requests[i] = sample_request(&sample);
+        CHECK(hw_queue_push(queue, requests[i], true) == HW_PUSH_DEFERRED);
+    }
+    hw_queue_stats(queue, &stats);
+    CHECK(stats.waiting == CALM && stats.idle == CALM);
+    CHECK(hw_queue_flush(queue, false)); /* the caller is to look again */
+    hw_queue_stats(queue, &stats);
+    CHECK(stats.waiting == CALM - 1 && stats.idle == CALM - 1);
+    CHECK(!hw_queue_flush(queue, true));
+    for (unsigned i = 0; i < CALM; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(sleepers[i].got != NULL);
+        hw_request_release(requests[i]);
+        hw_request_release(requests[i]);
+    }
+    hw_queue_stats(queue, &stats);
+    CHECK(stats.waiting == 0 && stats.idle == 0);
     hw_queue_close(queue);
     hw_queue_free(queue);
     sample_free(&sample);
@@ -259,6 +330,7 @@ int main(void)
 {
     RUN(a_consumer_that_is_told_to_leave_gets_nothing_once);
     RUN(a_lazy_push_waits_for_the_flush_while_a_thread_is_awake);
+    RUN(brief_requests_share_a_thread_until_all_are_wanted);
     RUN(requests_leave_in_the_order_they_came);
     RUN(a_full_queue_refuses_and_counts);
     RUN(a_waiting_request_can_be_cancelled_once);

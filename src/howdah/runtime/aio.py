@@ -10,7 +10,6 @@ to their watchers, and ends those that have waited for a thread longer than ``ma
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -38,11 +37,20 @@ if TYPE_CHECKING:
 
 # A request that takes longer than this gets a watcher for its client's disconnect; a faster one pays nothing.
 SLOW_S = 0.02
+# How long a request may be left to a thread that turns out to be busy, though others are idle.
+_SECOND_LOOK_S = 0.001
 PIECE_BYTES = 256 * 1024
 _FED_ENOUGH_BYTES = 256 * 1024
 
 Headers = list[tuple[bytes, bytes]]
 Piece = tuple[int, int, Headers | None, bytes]
+
+
+def _pool_flush(number: int, *, everything: bool) -> bool:
+    try:
+        return native.pool_flush(number, everything)
+    except RuntimeError:  # a worker that was taken away meanwhile
+        return False
 
 
 class Exchange:
@@ -240,6 +248,8 @@ class LoopDispatcher:
         self._waiting: dict[int, Exchange] = {}
         self._rest: dict[int, Exchange] = {}
         self._flush_is_due: set[int] = set()  # numbers of pools
+        self._left_waiting: set[int] = set()
+        self._second_look: asyncio.TimerHandle | None = None
         self.tick = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self.observers = runtime.observers
@@ -334,6 +344,8 @@ class LoopDispatcher:
 
     def close(self) -> None:
         """Detach from the loop; open exchanges are aborted. Call it on the loop's thread."""
+        if self._second_look is not None:
+            self._second_look.cancel()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -358,10 +370,23 @@ class LoopDispatcher:
         return kind(*arguments)
 
     def _flush(self) -> None:
+        """Have threads woken for what was submitted in this tick.
+
+        Of requests that are brief some may be left to the threads that are awake. If these turn out to be busy for
+        longer, the others are woken a moment later.
+        """
         due, self._flush_is_due = self._flush_is_due, set()
         for number in due:
-            with contextlib.suppress(RuntimeError):  # a worker that was taken away meanwhile
-                native.pool_flush(number)
+            if _pool_flush(number, everything=False):
+                self._left_waiting.add(number)
+        if self._left_waiting and self._second_look is None:
+            self._second_look = self.loop.call_later(_SECOND_LOOK_S, self._flush_rest)
+
+    def _flush_rest(self) -> None:
+        self._second_look = None
+        left, self._left_waiting = self._left_waiting, set()
+        for number in left:
+            _pool_flush(number, everything=True)
 
     def _on_ready(self) -> None:
         young = self._open
