@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -15,6 +16,8 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(/[^?#]*)?", re.IGNORECASE)
 # Names that applications use are few; the bound is for those that make them up.
 _REMEMBERED_NAMES = 1024
+_REMEMBERED_TARGETS, _LONGEST_REMEMBERED = 2048, 256
+_REMEMBERED_HEADS, _LONGEST_HEAD_BYTES = 256, 1024
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus} | {413: b"Content Too Large"}
 # What the server itself does with a field of an answer.
 _PLAIN, _LENGTH, _HOP, _DATE = range(4)
@@ -47,7 +50,11 @@ class Target(NamedTuple):
 
 
 def parse_target(target: bytes, method: str) -> Target | None:
-    """Take a target apart; None when it is none."""
+    """Take a target apart; None when it is none. Short ones are remembered: most are asked for again."""
+    return _parse_cached(target, method) if len(target) <= _LONGEST_REMEMBERED else _parse(target, method)
+
+
+def _parse(target: bytes, method: str) -> Target | None:
     authority = b""
     raw_path, _, query = target.partition(b"?")
     if b"#" in target:  # a fragment is the client's own business
@@ -63,6 +70,9 @@ def parse_target(target: bytes, method: str) -> Target | None:
     if b"%" in raw_path:
         return Target(raw_path, unquote_to_bytes(raw_path).decode("utf-8", "replace"), query, authority)
     return Target(raw_path, raw_path.decode("ascii"), query, authority)
+
+
+_parse_cached = lru_cache(_REMEMBERED_TARGETS)(_parse)
 
 
 class HeadError(Exception):
@@ -86,10 +96,11 @@ class ResponseHead(NamedTuple):
 
 
 class HeadWriter:
-    """Writes heads; remembers what names of fields mean."""
+    """Writes heads; remembers what names of fields mean, and the last heads: most answers of a site have the same."""
 
     def __init__(self) -> None:
         self._kinds: dict[bytes, int] = {}
+        self._heads: dict[tuple[int, tuple[Header, ...]], ResponseHead] = {}
 
     def write(self, status: int, headers: Iterable[Header]) -> ResponseHead:
         """Write status line and fields.
@@ -99,6 +110,21 @@ class HeadWriter:
         Raises:
             HeadError: the status is none, a name is no token, or a value would begin another line.
         """
+        key = (status, tuple(headers))
+        try:
+            head = self._heads.get(key)
+        except TypeError:  # applications may use lists for pairs, and bytearrays
+            key = (status, tuple((bytes(name), bytes(value)) for name, value in key[1]))
+            head = self._heads.get(key)
+        if head is None:
+            head = self._write(status, key[1])
+            if len(head.data) <= _LONGEST_HEAD_BYTES:
+                if len(self._heads) >= _REMEMBERED_HEADS:
+                    self._heads.clear()
+                self._heads[key] = head
+        return head
+
+    def _write(self, status: int, headers: Iterable[Header]) -> ResponseHead:
         line = _STATUS_LINES.get(status)
         if line is None or status < 200:
             raise HeadError(f"{status} is no final status")
