@@ -12,6 +12,7 @@ from typing import Any
 
 from howdah.cli.doctor_finding import Finding, Verdict, size_text
 from howdah.cli.quiet import quiet
+from howdah.cli.temporary import temporary_folder
 from howdah.config.model import RuntimeConfig, WorkerConfig
 from howdah.errors import ConfigError, HowdahError
 from howdah.runtime.sizing import calculate, ini_bytes, usable_cores, usable_memory_bytes
@@ -67,13 +68,14 @@ def ask_php(php_ini: Mapping[str, str]) -> PhpReport:
 
     Raises:
         EngineError: libphp or the extension is missing, or PHP does not start.
+        HowdahError: there is no folder for temporary files.
     """
     from howdah.engine.native import native
     from howdah.runtime.request import Request
     from howdah.runtime.runtime import Runtime
 
     runtime = Runtime(num_threads=1, php_ini=dict(php_ini))
-    with quiet(), tempfile.TemporaryDirectory(prefix="howdah-doctor-") as folder:
+    with quiet(), tempfile.TemporaryDirectory(prefix="howdah-doctor-", dir=temporary_folder()) as folder:
         (Path(folder) / "report.php").write_text(_REPORT, encoding="utf-8")
         runtime.start()
         try:

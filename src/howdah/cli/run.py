@@ -93,6 +93,9 @@ def serve(
         HowdahError: the server does not start.
     """
     from howdah.cli.notify import take_notifier
+    from howdah.cli.temporary import temporary_folder
+
+    temporary_folder()  # so that its absence is a sentence
     from howdah.observe.logs import Logs
     from howdah.runtime.runtime import Runtime
     from howdah.serve.server import Server
