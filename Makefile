@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 ROOT ?= examples/hello
+PREFIX ?= /opt/howdah
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -19,7 +20,7 @@ ASAN_PYTEST := tools/asan_python.sh -m pytest -q -p no:randomly --timeout=300 -m
 AGAIN := echo "== what failed runs once more; look into it all the same"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools serve test lint format types unit native php asan stress bench clean
+.PHONY: help setup packages tools install serve test lint format types unit native php asan stress bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +28,13 @@ help: ## list the targets
 # -- set up --------------------------------------------------------------------------------------
 setup: tools ## install what is missing, build PHP (once, some minutes) and the extension
 	@php_config=$$($(PYTHON) tools/build_php.py) && $(BIN)/python tools/install_extension.py --php-config "$$php_config"
+
+# Not the .venv of `make setup`: that one belongs to this checkout, and is built anew when the sources change.
+install: packages ## install for production into PREFIX (default /opt/howdah): PHP, a virtual environment, Howdah
+	@php_config=$$(HOWDAH_CACHE=$(PREFIX) $(PYTHON) tools/build_php.py) \
+	  && { [ -x $(PREFIX)/venv/bin/pip ] || $(PYTHON) -m venv $(PREFIX)/venv; } \
+	  && HOWDAH_PHP_CONFIG="$$php_config" $(PREFIX)/venv/bin/pip install --quiet . \
+	  && $(PREFIX)/venv/bin/howdah version
 
 packages:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

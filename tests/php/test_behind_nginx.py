@@ -79,7 +79,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         block("caddyfile"),
         {
             "admin unix//run/howdah/admin.sock": "admin off",
-            "http://127.0.0.1:8000": "{$SERVER_NAME}",
+            "http://:8000": "http://:{$SERVER_PORT}",
             "/srv/shop/public": str(folder / "public"),
         },
     )
@@ -163,6 +163,17 @@ def test_scripts_see_the_visitor_and_not_nginx(visitor: httpx.Client, front: Fro
         "SERVER_PROTOCOL": "HTTP/1.1",
         "body": 0,
     }
+
+
+def test_a_visitor_reaches_the_site_by_the_name_that_nginx_hands_on(visitor: httpx.Client) -> None:
+    answer = visitor.get("/", headers={"Host": "shop.example.com"}).json()
+    assert (answer["SERVER_NAME"], answer["HTTP_HOST"]) == ("shop.example.com", "shop.example.com")
+
+
+def test_only_this_machine_reaches_howdah_without_nginx(front: Front) -> None:
+    port = int(front.direct.rpartition(":")[2])
+    with socket.socket() as other:  # another interface of this machine
+        assert other.connect_ex(("127.0.0.2", port)) != 0
 
 
 def test_what_the_trusted_proxy_says_counts(front: Front) -> None:

@@ -234,6 +234,13 @@ class TestMistakes:
     def test_missing_file(self, tmp_path: Path) -> None:
         refused(howdah("run", "-c", str(tmp_path / "none")), 2, "there is no such file")
 
+    def test_neither_a_file_nor_the_folder_that_stands_in_for_it(self, tmp_path: Path) -> None:
+        result = howdah(
+            "run", cwd=tmp_path, env={"CADDY_GLOBAL_OPTIONS": "admin off", "SERVER_NAME": f"http://:{free_port()}"}
+        )
+        refused(result, 2, "there is no Caddyfile here; name one with -c", f"document root '{tmp_path}/public/'")
+        assert "default.caddyfile" not in result.stderr
+
     def test_unknown_directive_has_its_place(self, tmp_path: Path) -> None:
         refused(run_with("localhost {\n\tphp_sever\n}\n", tmp_path), 2, "Caddyfile:2:2", "php_server")
 

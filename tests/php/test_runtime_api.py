@@ -141,7 +141,7 @@ print(json.dumps([errors, runtime.ready]))
         ('{"opcache.preload": "/no/such/preload.php", "opcache.preload_user": "root"}', "/no/such/preload.php"),
         ('{"opcache.preload": os.path.abspath("parse_error.php"), "opcache.preload_user": "root"}', "parse_error.php"),
         ('{"opcache.preload": os.path.abspath("lib/preload.php")}', "preload_user"),
-        ('{"opcache.lockfile_path": "/no/such/folder"}', "lock file"),
+        ('{"opcache.lockfile_path": "/no/such/folder"}', "set opcache.lockfile_path"),
     ],
     ids=["missing preload", "broken preload", "preload as root", "bad lock file"],
 )

@@ -79,6 +79,17 @@ class TestMain:
         assert "Traceback" not in err
         assert len(err.splitlines()) <= 2
 
+    @pytest.mark.parametrize("command", ["run", "php-server", "validate", "doctor"])
+    def test_a_folder_that_has_been_removed_is_a_sentence(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+    ) -> None:
+        folder = tmp_path / "release"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        folder.rmdir()
+        code, _, err = run(capsys, command)
+        assert (code, err) == (1, "howdah: the current folder does not exist any more; change to another one\n")
+
     def test_interrupt_is_130(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(words: list[str]) -> int:
             raise KeyboardInterrupt

@@ -1,9 +1,15 @@
-"""The how-to pages: their Caddyfiles are valid, what they name exists, and their links lead somewhere."""
+"""The pages: their Caddyfiles are valid, and the commands, flags, metrics and tests that they name exist.
+
+Their links are checked by tests/unit/tools/test_links.py.
+"""
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +21,7 @@ from howdah.config.http import ServerModel
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "howto").glob("*.md"))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 SOURCES = ROOT / "src" / "howdah"
 EXAMPLES = sorted((ROOT / "examples").glob("*/Caddyfile"))
 
@@ -84,21 +91,47 @@ def test_symfony_page_shows_the_front_controller_that_is_tested() -> None:
     assert next(blocks(page, "php")) in script
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_of_the_pages_exist(page: Path) -> None:
-    for text in blocks(page, "console"):
-        for command in re.findall(r"^\$ (?:\.venv/bin/)?howdah ([a-z-]+)", text, re.MULTILINE):
-            assert command in cli._COMMANDS, command
-        for command in re.findall(r"^\$ frankenphp ([a-z-]+)", text, re.MULTILINE):
-            assert command in {*frankenphp._PASSED_ON, "build-info", "version"}, command
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_and_tests_of_the_pages_exist(page: Path) -> None:
+@lru_cache(maxsize=32)
+def _flags(command: str) -> frozenset[str]:
+    """Give the flags of a command, as its help has them."""
+    out = io.StringIO()
+    with redirect_stdout(out), suppress(SystemExit):
+        cli.main([command, "--help"])
+    return frozenset(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", out.getvalue()))
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=_name)
+def test_commands_of_the_pages_exist_and_have_their_flags(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):
-        assert (page.parent / target).exists(), target
-    for test in re.findall(r"`(tests/[\w/]+\.py)`", text):
+    lines = [line for block in blocks(page, "console") for line in re.findall(r"^[$#] (.*)$", block, re.MULTILINE)]
+    lines += re.findall(r"`((?:howdah|frankenphp) [^`]+)`", text)
+    for line in lines:
+        for command, rest in re.findall(r"(?:^|(?<!-u) |/)howdah ([a-z][a-z-]+)(?![\w:])([^|&;]*)", line):
+            assert command in cli._COMMANDS, line
+            if command != "php-cli":  # its arguments are PHP's
+                named = re.findall(r"(?<= )--?[a-z][a-z-]*", rest)
+                assert [flag for flag in named if flag not in _flags(command)] == [], line
+        for command in re.findall(r"^frankenphp ([a-z-]+)", line):
+            assert command in {*frankenphp._PASSED_ON, "build-info", "version"}, line
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=_name)
+def test_metrics_of_the_pages_exist(page: Path) -> None:
+    known = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    prefix = (
+        r"(?:howdah|frankenphp|process)_\w+_(?:total|threads|workers|count|seconds|bytes|fds|depth|pending|crashes)"
+    )
+    named = set(re.findall(rf"`({prefix})\b", page.read_text(encoding="utf-8")))
+    assert [name for name in sorted(named) if f"`{name}`" not in known] == []
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=_name)
+def test_tests_of_the_pages_exist(page: Path) -> None:
+    for test in re.findall(r"`(tests/[\w/]+\.py)", page.read_text(encoding="utf-8")):
         assert (ROOT / test).exists(), test
 
 

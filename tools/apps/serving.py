@@ -80,14 +80,16 @@ def configured(
 ) -> Iterator[Served]:
     """Serve a Caddyfile with `howdah run` from its folder while the block runs.
 
-    The file must take its site from ``{$SERVER_NAME}`` and its options from ``{$CADDY_GLOBAL_OPTIONS}``.
+    The file must take its site from ``{$SERVER_NAME}``, or the port of it from ``{$SERVER_PORT}``, and its options
+    from ``{$CADDY_GLOBAL_OPTIONS}``.
 
     Raises:
         ServingError: the server did not start, ended by itself, or did not end with code 0 when asked to.
     """
     listen = f"127.0.0.1:{free_port()}"
     command = [str(_howdah()), "run", "--config", str(config)]
-    environment = {"SERVER_NAME": f"http://{listen}", "CADDY_GLOBAL_OPTIONS": "admin off", **(environ or {})}
+    own = {"SERVER_NAME": f"http://{listen}", "SERVER_PORT": listen.rpartition(":")[2]}
+    environment = {**own, "CADDY_GLOBAL_OPTIONS": "admin off", **(environ or {})}
     with _process(command, listen, log, start_s, environ=environment, cwd=config.parent) as served:
         yield served
 

@@ -32,10 +32,15 @@ def install(folder: Path) -> Path:
     return folder / "public"
 
 
+def libraries(root: Path) -> str:
+    """The folder of the libraries, for ``PHP_LIBRARIES`` of the example's Caddyfile."""
+    return str(root.parent / _LIBRARIES)
+
+
 def php_ini(root: Path) -> dict[str, str]:
     """Settings that the application needs; Slim 3 and its libraries are older than some deprecations of PHP 8."""
     return {
-        "include_path": f".:{root.parent / _LIBRARIES}",
+        "include_path": f".:{libraries(root)}",
         "error_reporting": "E_ALL & ~E_DEPRECATED",
     }
 

@@ -13,26 +13,29 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+from howdah.cli.quiet import quiet
 from howdah.config.http import Abort, HttpSite, PythonApp, Routes, ServerModel, Step
 from howdah.config.workers import site_workers
 from howdah.errors import ConfigError
 from howdah.serve.listeners import ListenerPlan, plan, warnings
-from howdah.serve.tls import Pair
+from howdah.serve.tls import Pair, choose
 from howdah.web.chain import BuildContext, build_site
 
 if TYPE_CHECKING:
     from howdah.runtime.runtime import Runtime
+    from howdah.serve.localca import Authority
 
 
 def check_model(model: ServerModel) -> list[str]:
     """Check what a server would find out at its start; gives warnings.
 
     Raises:
-        ConfigError: two sites want the same address with and without TLS, a certificate is missing or does not fit
-            its key, a root cannot be served, or a worker has no script.
+        ConfigError: two sites want the same address with and without TLS, or with two certificates; a certificate is
+            missing or does not fit its key, a root cannot be served, a worker has no script, or there is no site.
     """
     found = list(warnings(model))
-    for one in plan(model):
+    plans = plan(model)
+    for one in plans:
         found += _check_certificates(one)
     _check_scripts(model)
     # Building a site asks PHP nothing but its settings.
@@ -40,6 +43,8 @@ def check_model(model: ServerModel) -> list[str]:
     context = BuildContext(php, model.servers, debug=model.runtime.debug, metrics=bytes)
     for site in model.sites:
         build_site(_without_python(site), context)
+    if not plans:
+        raise ConfigError("the configuration has no site; begin one with its address, such as localhost")
     return found
 
 
@@ -50,6 +55,10 @@ def _check_certificates(listener: ListenerPlan) -> Iterator[str]:
     for files, site in zip(listener.tls.pairs, listener.tls.named_by, strict=True):
         names = [address.host for address in site.addresses if address.host]
         yield from Pair(*files, site).warnings(names, now)
+    # The same choice as at the start, but that nothing is signed or written. Its own warnings are those above.
+    nobody = cast("Authority", SimpleNamespace(certificate=lambda names, now: (b"", b"")))
+    with quiet("howdah.serve"):
+        choose(listener.tls, nobody, now)
 
 
 def _check_scripts(model: ServerModel) -> None:

@@ -64,14 +64,15 @@ def check_config(file: str) -> tuple[ServerModel | None, list[Address], list[Fin
     Returns:
         Its model, None when it has a mistake; the addresses at which it listens; and the findings.
     """
+    from howdah.cli.check import check_model
     from howdah.config.adapt import load_config
-    from howdah.serve.listeners import plan, warnings
+    from howdah.serve.listeners import plan
 
     label = "configuration"
     try:
         model = load_config(file, os.environ)
         addresses = [listener.address for listener in plan(model)]
-        found = [Finding(label, "warning", text) for text in (*model.warnings, *warnings(model))]
+        found = [Finding(label, "warning", text) for text in (*model.warnings, *check_model(model))]
     except HowdahError as error:
         return None, [], [Finding(label, "problem", str(error), "mend it; `howdah validate` says whether it is right")]
     sites = f"{len(model.sites)} site{'' if len(model.sites) == 1 else 's'}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from howdah.cli.doctor_finding import Finding, Verdict, size_text
+from howdah.cli.quiet import quiet
+from howdah.cli.temporary import temporary_folder
 from howdah.config.model import RuntimeConfig, WorkerConfig
 from howdah.errors import ConfigError, HowdahError
 from howdah.runtime.sizing import calculate, ini_bytes, usable_cores, usable_memory_bytes
@@ -68,13 +68,14 @@ def ask_php(php_ini: Mapping[str, str]) -> PhpReport:
 
     Raises:
         EngineError: libphp or the extension is missing, or PHP does not start.
+        HowdahError: there is no folder for temporary files.
     """
     from howdah.engine.native import native
     from howdah.runtime.request import Request
     from howdah.runtime.runtime import Runtime
 
     runtime = Runtime(num_threads=1, php_ini=dict(php_ini))
-    with _quiet(), tempfile.TemporaryDirectory(prefix="howdah-doctor-") as folder:
+    with quiet(), tempfile.TemporaryDirectory(prefix="howdah-doctor-", dir=temporary_folder()) as folder:
         (Path(folder) / "report.php").write_text(_REPORT, encoding="utf-8")
         runtime.start()
         try:
@@ -90,18 +91,6 @@ def ask_php(php_ini: Mapping[str, str]) -> PhpReport:
         extensions=frozenset(name.lower() for name in [*report["extensions"], *report["zend_extensions"]]),
         ini=report["ini"],
     )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the log of the moment in which PHP runs away from the user's screen."""
-    log = logging.getLogger("howdah")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 def check_php(runtime: RuntimeConfig, workers: Sequence[WorkerConfig]) -> Iterator[Finding]:

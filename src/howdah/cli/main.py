@@ -24,6 +24,8 @@ _COMMANDS = {
     "adapt": ("howdah.cli.config_cmds:run_adapt", "print what a Caddyfile means, as JSON"),
     "version": ("howdah.cli.version", "print the versions of Howdah, PHP and what serves it"),
 }
+# Relative paths count from the current folder, and these read or serve some.
+_NEED_FOLDER = frozenset({"run", "php-server", "doctor", "validate"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,9 +65,19 @@ def _run(words: list[str]) -> int:
         from howdah.cli.parser import suggest
 
         raise ConfigError(f"there is no command {command}{suggest(command, list(_COMMANDS))}\nTry `howdah --help`.")
+    if command in _NEED_FOLDER:
+        _check_folder()
     module, _, function = _COMMANDS[command][0].partition(":")
     run: Callable[[list[str]], int] = getattr(import_module(module), function or "run")
     return run(rest)
+
+
+def _check_folder() -> None:
+    """Refuse to work in a folder that has been removed, as that of an old release is."""
+    try:
+        os.getcwd()  # noqa: PTH109 - asked for its error
+    except FileNotFoundError:
+        raise HowdahError("the current folder does not exist any more; change to another one") from None
 
 
 def _usage() -> str:

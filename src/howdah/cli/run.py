@@ -9,7 +9,7 @@ from pathlib import Path
 
 from howdah._version import __version__
 from howdah.cli.parser import Parser
-from howdah.config.adapt import STANDARD_INPUT, load_config, load_default, parse_config
+from howdah.config.adapt import DEFAULT_NAME, STANDARD_INPUT, load_config, load_default, parse_config
 from howdah.config.http import ServerModel
 from howdah.config.lexer import decode
 from howdah.errors import ConfigError
@@ -33,7 +33,16 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     reread = config_reader(options.config)
     model = reread()
-    return serve(model, None if options.config == _DASH else reread, _lines)
+    is_default = options.config is None and not Path(_DEFAULT_FILE).exists()
+    try:
+        return serve(model, None if options.config == _DASH else reread, _lines)
+    except ConfigError as error:
+        if not is_default or error.file != DEFAULT_NAME:
+            raise
+        # Whoever has no Caddyfile knows nothing of lines in the one that stands in for it.
+        raise ConfigError(
+            f"there is no {_DEFAULT_FILE} here; name one with -c, or mend what is served without one: {error.message}"
+        ) from None
 
 
 def add_config(parser: Parser) -> None:
@@ -83,15 +92,22 @@ def serve(
     Raises:
         HowdahError: the server does not start.
     """
+    from howdah.cli.notify import take_notifier
+    from howdah.cli.temporary import temporary_folder
+
+    temporary_folder()  # so that its absence is a sentence
     from howdah.observe.logs import Logs
     from howdah.runtime.runtime import Runtime
     from howdah.serve.server import Server
+
+    tell_systemd = take_notifier(os.environ)
 
     def announce(lines: Sequence[str]) -> None:
         try:
             print(announcement(f"Howdah {__version__} ({_php_label()})", lines), flush=True)
         except OSError:  # a closed pipe is no reason to serve nobody
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open to the end
+        tell_systemd()
 
     logs = Logs()
     try:

@@ -153,7 +153,8 @@ class Dispenser:
         names = sorted(known)
         near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
         question = f"; did you mean {near[0]}?" if near else ""
-        return self.error(f"there is no {what} {word}{question} (supported: {', '.join(names)})", token)
+        supported = f" (supported: {', '.join(names)})" if names else ""
+        return self.error(f"there is no {what} {word}{question}{supported}", token)
 
     def _last(self) -> Token:
         return self._arguments[self._taken - 1] if self._taken else self.token

@@ -23,6 +23,9 @@ _TIMEOUT_S = 60.0
 _ALREADY_LOADED = re.compile(r"Cannot load Zend OPcache - it was already loaded\s*")
 _NO_START = re.compile(r"syntax error, unexpected|Invalid \"|^PHP Fatal error|^Fatal error", re.MULTILINE)
 _HTML = re.compile(r"<[^>]+>")
+# What PHP says without saying where, or what to do.
+_NO_LOCK_FILE = "Unable to create lock file"
+_LOCK_FILE_CURE = "; set opcache.lockfile_path (by itself /tmp) to a folder that this user may write to"
 
 OPCACHE_LINE = "zend_extension=opcache\n"
 
@@ -79,7 +82,8 @@ class Probe:
         text = _HTML.sub("", text).strip()
         if self._process.returncode != 0:
             code = self._process.returncode
-            raise EngineStartError(f"PHP did not start: {text or f'it ended with code {code} and said nothing'}")
+            cure = _LOCK_FILE_CURE if _NO_LOCK_FILE in text else ""
+            raise EngineStartError(f"PHP did not start: {text or f'it ended with code {code} and said nothing'}{cure}")
         if _NO_START.search(text):
             raise EngineStartError(f"PHP did not accept its settings: {text}")
         return Trial(

@@ -284,6 +284,13 @@ class TestConfiguration:
         assert finding.verdict == "problem"
         assert f"{file}:" in finding.text
 
+    def test_what_validate_finds_the_doctor_finds_too(self, tmp_path: Path) -> None:
+        file = tmp_path / "Caddyfile"
+        file.write_text(f"http://:18470 {{\n\troot {tmp_path}/nowhere\n\tphp_server\n}}\n")
+        _, _, (finding,) = doctor.check_config(str(file))
+        assert finding.verdict == "problem"
+        assert f"document root '{tmp_path}/nowhere' does not exist" in finding.text
+
     def test_a_file_that_is_not_there(self) -> None:
         _, _, (finding,) = doctor.check_config("/nowhere/Caddyfile")
         assert finding.verdict == "problem"

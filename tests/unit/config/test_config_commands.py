@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from howdah.cli.main import main
 from howdah.config.adapt import load_config
 from howdah.config.dump import parse_json
+from tests.unit.serve.certificates import write_pair
 
 SITE = "localhost {\n\troot public/\n\tphp_server\n}\n"
 
@@ -43,7 +45,7 @@ class TestValidate:
         assert err.startswith("howdah: other:3:2: there is no directive php_sever; did you mean php_server?")
 
     def test_prints_warnings(self, capsys: pytest.CaptureFixture[str]) -> None:
-        write("{\n\temail a@b.test\n}\n")
+        write("{\n\temail a@b.test\n}\nhttp://a.test {\n}\n")
         assert main(["validate"]) == 0
         out, err = capsys.readouterr()
         assert out == "Caddyfile: valid\n"
@@ -97,6 +99,30 @@ class TestWhatValidateLooksAt:
         write("a.test {\n\ttls missing.pem missing.key\n\trespond ok\n}\n")
         assert main(["validate"]) == 2
         assert "missing.pem" in capsys.readouterr().err
+
+    def test_two_certificates_at_one_address(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        now = dt.datetime.now(dt.UTC)
+        for name in ("a.test", "b.test"):
+            write_pair(tmp_path, name, name, begin=now)
+        sites = "".join(f"{name} {{\n\ttls {name}.crt {name}.key\n}}\n" for name in ("a.test", "b.test"))
+        write(sites)
+        assert main(["validate"]) == 2
+        assert "one listener has one certificate" in capsys.readouterr().err
+        write(sites.replace("b.test {", "b.test:8443 {"))
+        assert main(["validate"]) == 0
+        assert capsys.readouterr().err == ""
+
+    def test_the_authority_of_clients(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write("localhost {\n\ttls {\n\t\tclient_auth {\n\t\t\ttrusted_ca_cert_file no.pem\n\t\t}\n\t}\n}\n")
+        assert main(["validate"]) == 2
+        assert "client authority no.pem cannot be read" in capsys.readouterr().err
+
+    def test_a_file_without_a_site(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write("{\n\tdebug\n}\n")
+        assert main(["validate"]) == 2
+        assert capsys.readouterr().err == (
+            "howdah: the configuration has no site; begin one with its address, such as localhost\n"
+        )
 
     def test_addresses_with_and_without_tls(self, capsys: pytest.CaptureFixture[str]) -> None:
         write("https://a.test:8080 {\n\trespond a\n}\nhttp://b.test:8080 {\n\trespond b\n}\n")

@@ -53,6 +53,9 @@ class TestUnknownWords:
             f"3:3: there is no directive respnd; did you mean respond? (supported: {INNER})"
         )
 
+    def test_where_nothing_is_defined_nothing_is_offered(self) -> None:
+        assert mistake(in_site("respond @static 200")) == "2:10: there is no matcher @static"
+
     @pytest.mark.parametrize(
         ("name", "cure"),
         [

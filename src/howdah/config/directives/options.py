@@ -130,7 +130,7 @@ def _is_private(listen: str) -> bool:
 
 
 def parse_grace_period(line: Dispenser, context: Context, options: Options) -> None:
-    """Time that running requests get to end when the server stops.
+    """Time that running requests get to end when the server stops; 30s by itself.
 
     Syntax: ``grace_period <duration>``
     """
@@ -138,7 +138,7 @@ def parse_grace_period(line: Dispenser, context: Context, options: Options) -> N
 
 
 def parse_default_bind(line: Dispenser, context: Context, options: Options) -> None:
-    """Interfaces on which sites listen that have no ``bind``.
+    """Interfaces on which sites listen that have no ``bind``; all by itself.
 
     Syntax: ``default_bind <hosts...>``
     """
@@ -163,7 +163,7 @@ def parse_skip_install_trust(line: Dispenser, context: Context, options: Options
 
 
 def parse_metrics(line: Dispenser, context: Context, options: Options) -> None:
-    """Collects metrics of every request.
+    """Collects metrics of every request; without it only those of threads, queues and OPcache are there.
 
     Syntax: ``metrics``
     """

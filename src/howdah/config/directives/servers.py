@@ -29,8 +29,10 @@ def parse_servers(line: Dispenser, context: Context, options: Options) -> None:
             metrics
         }
 
+    By themselves: ``protocols h1 h2``, ``read_header 30s``, ``idle 5m``, ``max_header_size 64KiB``, nobody trusted,
+    ``client_ip_headers X-Forwarded-For``. Without TLS, HTTP/2 (``h2c``) is spoken only if it is named.
     ``trusted_proxies`` may set REMOTE_ADDR, HTTPS and SERVER_PORT by ``X-Forwarded-*``; ``private_ranges`` stands for
-    all private networks. Without TLS, HTTP/2 (``h2c``) is spoken only if it is named.
+    all private networks.
     """
     word = line.next_arg()
     if word is not None:

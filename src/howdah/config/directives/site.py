@@ -32,7 +32,8 @@ def parse_tls(line: Dispenser, context: Context, site: SiteParts) -> None:
         }
 
     ``internal`` is a certificate of the local authority. An e-mail address is accepted with a warning: certificates of
-    authorities come later. Several ``tls`` lines with files are several certificates.
+    authorities come later. One listener has one certificate: of several ``tls`` lines with files, and of several sites
+    there, the one that is for all names of the listener is served; if there is none, that is an error.
     """
     before = site.tls or Tls()
     words = line.arguments(0, 2, "tls internal, or tls <certificate> <key>")
