@@ -14,8 +14,10 @@ import socket
 import ssl
 import subprocess
 import sys
+from typing import NoReturn
 
 from howdah.errors import ConfigError
+from howdah.serve.life import leave_now
 from howdah.serve.tls import Loaded, Material
 
 _TIMEOUT_S = 20.0
@@ -75,12 +77,15 @@ async def _serve_once(material: Material) -> None:
     await listener.wait_stopped(1.0)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Read a certificate from standard input and serve with it; ends with 0 when that works."""
     fields = json.load(sys.stdin)
     chain, key, client_ca = (base64.b64decode(fields[name]) for name in ("chain", "key", "client_ca"))
     material = Material(chain, key, client_ca)
     asyncio.run(_serve_once(material))
+    # At once: a thread of the HTTP server that is still ending must not meet an interpreter that ends, too, because
+    # that aborts the process, and a good certificate would be refused.
+    leave_now(0)
 
 
 if __name__ == "__main__":
