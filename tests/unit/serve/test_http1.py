@@ -159,7 +159,9 @@ class TestRequest:
                 client.send(method + b" /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
                 assert (await client.response())[1] == b"abc"
                 assert place.scopes[-1]["method"] == method.decode()
-            client.send(b"FOO /p HTTP/1.1\r\nHost: a\r\n\r\n" + LAST % b"/q")
+            for piece in (b"F", b"O", b"O /p HT", b"TP/1.1\r\nHost: a\r\n\r\n" + LAST % b"/q"):
+                client.send(piece)
+                await asyncio.sleep(0.01)  # so that it comes as a piece
             assert (await client.response())[1] == b""
             assert (await client.response())[1] == b""
             assert [scope["method"] for scope in place.scopes[-2:]] == ["FOO", "GET"]

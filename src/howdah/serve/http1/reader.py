@@ -24,6 +24,7 @@ _log = logging.getLogger("howdah.serve")
 HEAD_PIECE_BYTES = 16 * 1024
 _BODY_PIECE_BYTES = 64 * 1024
 _MOST_HEADERS = 500
+_METHOD_PART = re.compile(rb"(?:\r\n)*[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 _METHOD = re.compile(rb"(?:\r\n)*([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) ")
 _WHITE = frozenset({b" ", b"\t"})
 _LOOKED_AT = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
@@ -43,10 +44,12 @@ class RequestReader:
     """
 
     __slots__ = (
+        "_begun",
         "_connection",
         "_has_ended_message",
         "_head_bytes",
         "_headers",
+        "_is_method_pending",
         "_is_resuming",
         "_method",
         "_parser",
@@ -69,6 +72,8 @@ class RequestReader:
         self._head_bytes = 0
         self._method = ""  # of the present head, where the parser cannot tell it
         self._has_ended_message = False  # in the present piece
+        self._begun: bytes | None = b""  # of the present request, while its method is not known
+        self._is_method_pending = False  # `_begun` is a part of a method that the parser does not know
         self._is_resuming = False
 
     def feed(self, data: bytes | memoryview) -> int:
@@ -83,6 +88,10 @@ class RequestReader:
         if parser is None:
             return len(data)
         self._has_ended_message = False
+        if self._is_method_pending:
+            if not self._feed_unknown_method(bytes(data[:count])):
+                self._on_broken("the method is none")
+            return count
         try:
             parser.feed_data(data if count == len(data) else data[:count])
         except HttpParserUpgrade as upgrade:
@@ -94,9 +103,18 @@ class RequestReader:
         except HttpParserError as error:
             self._on_broken(str(error))
         else:
-            if self.is_in_head and self._head_bytes > self._limit_bytes + HEAD_PIECE_BYTES:
-                self.refusal = 431
+            if self.is_in_head:
+                self._note_part(data[:count])
         return count
+
+    def _note_part(self, part: bytes | memoryview) -> None:
+        """Note a part of a head that is not complete: how large it is, and where the request begins."""
+        if self._head_bytes > self._limit_bytes + HEAD_PIECE_BYTES:
+            self.refusal = 431
+        if not self._url:
+            # Behind other requests nobody knows where in the piece this one begins.
+            known = self._begun is not None and not self._has_ended_message
+            self._begun = (self._begun or b"") + bytes(part) if known else None
 
     def _ignore_upgrade(self) -> None:
         """Go on as if the client had not asked for another protocol, since none is spoken here.
@@ -117,8 +135,15 @@ class RequestReader:
         Another parser gets it with a method that it knows. That works for a request at the beginning of a piece; where
         one follows others in the same piece, only the parser knows where it begins, and it is refused.
         """
+        if self._has_ended_message or self._begun is None or self.reading is not None:
+            return False
+        data = self._begun + data
         found = _METHOD.match(data)
-        if found is None or self._has_ended_message or self.reading is not None:
+        self._is_method_pending = found is None and _METHOD_PART.fullmatch(data) is not None
+        if self._is_method_pending:
+            self._begun, self.is_in_head = data, True
+            return True
+        if found is None:
             return False
         self._method = found[1].decode("ascii")
         self._parser = HttpRequestParser(self)
@@ -159,7 +184,7 @@ class RequestReader:
         self._headers = []
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the target."""
+        """Take a part of the target; the method is known from here on."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -221,6 +246,7 @@ class RequestReader:
         """Note that the exchange whose body was read has all of it."""
         reading = self.reading
         self._has_ended_message = True
+        self._begun = b""
         if reading is not None:
             if reading.body_left and self._parser is not None and self._parser.should_upgrade():
                 return  # its body follows, see `_ignore_upgrade`
