@@ -69,17 +69,21 @@ def press_counting(port: int, path: str, seconds: float, connections: int = 32) 
     )
 
 
-def download(port: int, size_bytes: int) -> float:
+def download(port: int, size_bytes: int, path: str = "") -> float:
     """Seconds from connecting to the last byte of a download.
+
+    Args:
+        port: of the server.
+        size_bytes: expected.
+        path: of a file; by default a script that prints so many bytes.
 
     Raises:
         BenchError: a byte too few or too many.
     """
     begin = time.perf_counter()
     with socket.create_connection(("127.0.0.1", port), timeout=60) as server:
-        server.sendall(
-            b"GET /download.php?pieces=%d HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n" % (size_bytes // _PIECE)
-        )
+        target = path or f"/download.php?pieces={size_bytes // _PIECE}"
+        server.sendall(f"GET {target} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode())
         head, body = _read_head(server)
         received = len(body)
         buffer = bytearray(MIB)

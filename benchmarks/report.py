@@ -30,6 +30,8 @@ _COLUMNS = {
     "worker-100": _LOADED,
     "slim": _LOADED,
     "recycling": _LOADED,
+    "static-small": _LOADED,
+    "static-large": (("mb_per_s", "MB/s", 0), ("cpu_ms", "CPU ms", 0)),
     "recycle": (("cpu_ms", "CPU ms", 2), ("wall_ms", "wall ms", 2)),
     "wipe": (("pause_ms", "pause ms", 1), ("slowest_ms", "slowest request ms", 1)),
     "scaling": (("per_s", "requests/s", 0), ("threads", "threads", 0), ("reached_s", "seconds to 64 threads", 2)),
@@ -66,6 +68,8 @@ _TITLES = {
     "memory": "Memory at rest (shared pages divided among processes)",
     "worker-32": "Trivial worker script: 13 bytes, 32 connections, 4 threads",
     "worker-100": "Trivial worker script: 13 bytes, 100 connections, 4 threads",
+    "static-small": "Static file of 10 KiB: 32 connections",
+    "static-large": "Static file of 100 MB: one connection",
     "slim": "A page of Slim and Twig: 32 connections, 4 PHP threads or 32 children",
     "recycling": "Trivial worker script whose threads are replaced: 32 connections, 4 threads",
     "recycle": "Replacement of one thread, without an application's boot",
@@ -120,6 +124,10 @@ def verdicts(bench: Bench) -> list[Verdict]:
             Verdict(f"{target}: MiB/s / peer's", ratio(target, "mib_per_s"), 0.8, at_most=False),
             Verdict(f"{target}: memory growth, MiB", bench.median(target, howdah, "growth_mib"), 32, at_most=True),
         ]
+    found += [
+        Verdict("static file of 10 KiB: requests/s / peer's", ratio("static-small", "per_s"), 0.5, at_most=False),
+        Verdict("static file of 100 MB: MB/s / peer's", ratio("static-large", "mb_per_s"), 0.9, at_most=False),
+    ]
     found += _of_workers(bench)
     found.append(Verdict("start to first answer, s", bench.median("startup", howdah, "s"), 0.6, at_most=True))
     return [verdict for verdict in found if verdict.value is not None]

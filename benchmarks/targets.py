@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import measures
+import statics
 import workers
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ TARGETS: dict[str, Callable[[Bench], None]] = {
     "dokuwiki": measures.dokuwiki,
     "slim": workers.slim,
     "engine": measures.engine,
+    "static": statics.static,
     "transfers": measures.transfers,
     "startup": measures.startup,
     "memory": measures.memory,
