@@ -129,6 +129,15 @@ def test_interim_headers_are_not_part_of_the_final_response(served: Server) -> N
         assert answer.text.startswith("final ")
 
 
+def test_an_interim_response_comes_before_the_final_one(served: Server) -> None:
+    with RawConnection(served.port) as connection:
+        connection.send(b"GET /early_hints.php?i=7 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        interim = connection.read_head()
+        assert (interim.status, interim.header("link")) == (103, b"</style.css>; rel=preload; as=style")
+        final = connection.read_response()
+        assert (final.status, final.header("x-request"), final.header("link")) == (200, b"7", None)
+
+
 def test_headers_send_with_a_final_status_sends_the_head_at_once(served: Server) -> None:
     answer = served.get("/headers_send.php")
     assert answer.status_code == 202
