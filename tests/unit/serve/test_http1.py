@@ -116,6 +116,16 @@ class TestRequest:
 
         run(test, loop)
 
+    def test_codings_that_nobody_takes_off_are_refused(self, loop: str) -> None:
+        async def test() -> None:
+            place = Place()
+            said = await place.ask(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
+            assert said.startswith(b"HTTP/1.1 501 ")
+            assert place.scopes == []
+            await place.end()
+
+        run(test, loop)
+
     def test_versions_that_are_not_spoken_are_refused(self, loop: str) -> None:
         async def test() -> None:
             place = Place()
@@ -179,11 +189,14 @@ class TestRequest:
             client.send(b"POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + upgrade + b"\r\nhi" + GET % b"/3")
             assert (await client.response())[1] == b"hi"
             assert (await client.response())[1] == b""
+            client.send(b"FOO /f HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + upgrade + b"\r\nfo" + GET % b"/g")
+            assert (await client.response())[1] == b"fo"
+            assert (await client.response())[1] == b""
             chunks = b"Transfer-Encoding: chunked\r\n" + upgrade + b"\r\n2\r\nho\r\n0\r\n\r\n"
             client.send(b"POST /4 HTTP/1.1\r\nHost: a\r\n" + chunks + LAST % b"/5")
             assert (await client.response())[1] == b"ho"
             assert (await client.response())[1] == b""
-            assert [scope["path"] for scope in place.scopes] == ["/1", "/2", "/3", "/4", "/5"]
+            assert [scope["path"] for scope in place.scopes] == ["/1", "/2", "/3", "/f", "/g", "/4", "/5"]
             await place.end()
 
         run(test, loop)

@@ -32,6 +32,7 @@ _REFUSALS = {
     400: b"400 Bad Request: this is no HTTP/1.1\n",
     408: b"408 Request Timeout: the rest of the request did not come\n",
     431: b"431 Request Header Fields Too Large\n",
+    501: b"501 Not Implemented: the only transfer coding here is chunked\n",
     505: b"505 HTTP Version Not Supported\n",
 }
 _REFUSAL_FIELDS = [(b"content-type", b"text/plain; charset=utf-8"), (b"server", b"Howdah")]

@@ -88,24 +88,29 @@ class RequestReader:
         if parser is None:
             return len(data)
         self._has_ended_message = False
-        if self._is_method_pending:
-            if not self._feed_unknown_method(bytes(data[:count])):
-                self._on_broken("the method is none")
-            return count
+        piece = data if count == len(data) else data[:count]
         try:
-            parser.feed_data(data if count == len(data) else data[:count])
-        except HttpParserUpgrade as upgrade:
-            self._ignore_upgrade()
-            return max(1, int(upgrade.args[0]))
-        except HttpParserInvalidMethodError as error:
-            if not self._feed_unknown_method(bytes(data[:count])):
-                self._on_broken(str(error))
+            if self._is_method_pending:
+                return self._feed_unknown_method(bytes(piece))
+            try:
+                count = self._parse(parser, piece)
+            except HttpParserInvalidMethodError:
+                return self._feed_unknown_method(bytes(piece))
         except HttpParserError as error:
             self._on_broken(str(error))
         else:
             if self.is_in_head:
-                self._note_part(data[:count])
+                self._note_part(piece)
         return count
+
+    def _parse(self, parser: HttpRequestParser, data: bytes | memoryview) -> int:
+        """Parse; gives how much of it."""
+        try:
+            parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._ignore_upgrade()
+            return max(1, int(upgrade.args[0]))
+        return len(data)
 
     def _note_part(self, part: bytes | memoryview) -> None:
         """Note a part of a head that is not complete: how large it is, and where the request begins."""
@@ -129,29 +134,35 @@ class RequestReader:
             self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
             self._is_resuming = False
 
-    def _feed_unknown_method(self, data: bytes) -> bool:
+    def _feed_unknown_method(self, piece: bytes) -> int:
         """Parse a request whose method the parser does not know, which may be any token (RFC 9110, section 9.1).
 
         Another parser gets it with a method that it knows. That works for a request at the beginning of a piece; where
         one follows others in the same piece, only the parser knows where it begins, and it is refused.
+
+        Returns:
+            How much of the piece is dealt with.
+
+        Raises:
+            HttpParserError: it is no request.
         """
         if self._has_ended_message or self._begun is None or self.reading is not None:
-            return False
-        data = self._begun + data
+            raise HttpParserInvalidMethodError("a method that is not known, behind another request")
+        data = self._begun + piece
         found = _METHOD.match(data)
         self._is_method_pending = found is None and _METHOD_PART.fullmatch(data) is not None
         if self._is_method_pending:
             self._begun, self.is_in_head = data, True
-            return True
+            return len(piece)
         if found is None:
-            return False
+            raise HttpParserInvalidMethodError("no method")
         self._method = found[1].decode("ascii")
         self._parser = HttpRequestParser(self)
-        try:
-            self._parser.feed_data(b"POST" + data[found.end(1) :])
-        except HttpParserError:
-            return False
-        return True
+        known = b"POST" + data[found.end(1) :]
+        count = self._parse(self._parser, known)
+        if self.is_in_head:
+            self._note_part(piece)
+        return len(piece) - (len(known) - count)
 
     def close(self) -> None:
         """Read nothing any more; the parser and this object hold one another."""
@@ -207,7 +218,7 @@ class RequestReader:
         if len(headers) > _MOST_HEADERS or (self._head_bytes > limit and self._size_bytes() > limit):
             self.refusal = 431
             return
-        hosts, body_left, expects = 0, 0, False
+        hosts, body_left, expects, is_known = 0, 0, False, True
         for name, value in headers:
             if name in _LOOKED_AT:
                 if name == b"host":
@@ -216,6 +227,7 @@ class RequestReader:
                     body_left = int(value)
                 elif name == b"transfer-encoding":
                     body_left = -1
+                    is_known = value.lower() == b"chunked"
                 else:
                     expects = version == "1.1" and value.lower() == b"100-continue"
         target = parse_target(self._url, method)
@@ -225,6 +237,8 @@ class RequestReader:
             self.refusal = 400  # RFC 9112, section 3.2
         elif target is None or hosts > 1 or (version == "1.0" and body_left < 0):
             self.refusal = 400  # section 6.1 for the last: its framing is faulty
+        elif not is_known:
+            self.refusal = 501  # section 6.1: a coding that nobody here takes off again
         else:
             if target.authority:
                 # Whatever the Host header says (section 3.2.2).
