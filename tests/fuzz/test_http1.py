@@ -171,6 +171,8 @@ def judge(data: bytes) -> tuple[list[tuple[str, bytes, bytes]], bool]:
                     return seen, False
                 parser.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
                 parser.send(h11.EndOfMessage())
+                if parser.our_state is not h11.DONE or parser.their_state is not h11.DONE:
+                    return seen, False
                 parser.start_next_cycle()
             else:
                 return seen, False
