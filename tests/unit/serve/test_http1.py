@@ -386,6 +386,23 @@ class TestOrder:
         run(test, loop)
 
 
+    def test_what_comes_behind_the_last_request_does_not_cost_its_answer(self, loop: str) -> None:
+        async def large(scope: Any, receive: Any, send: Any) -> None:
+            await answer(send, b"x" * 3_000_000)
+
+        async def test() -> None:
+            place = Place(large)
+            client = await place.open()
+            client.send(LAST % b"/", b"y" * 2_000_000)
+            client.writer.write_eof()
+            said = await client.rest()
+            assert len(said.partition(b"\r\n\r\n")[2]) == 3_000_000
+            assert len(place.scopes) == 1
+            await place.end()
+
+        run(test, loop)
+
+
 class TestConnection:
     @pytest.mark.parametrize(
         ("request_head", "stays", "field"),

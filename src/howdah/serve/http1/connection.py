@@ -201,7 +201,11 @@ class Connection(asyncio.Protocol):
         if exchange is self._reader.reading:
             self._linger()
         elif not exchange.keeps_alive:
-            self.close()
+            # What came behind the last request is not answered; it must not reset the connection either.
+            if self._held or self._is_read_paused or self._reader.refusal:
+                self._linger()
+            else:
+                self.close()
         elif not self.is_write_paused:
             self._next()
 
