@@ -60,12 +60,17 @@ Make = Callable[..., Site]
 def make(own_caddyfile: ServerFactory, tmp_path: Path) -> Make:
     """Start a server with these options of frankenphp, these global ones and these directives."""
 
-    def start(frankenphp: str = "", options: str = "metrics", directives: str = "route {\n php {\n root ROOT\n }\n }") -> Site:
+    def start(
+        frankenphp: str = "",
+        options: str = "metrics",
+        directives: str = "route {\n php {\n root ROOT\n }\n }",
+        at: str = "http://127.0.0.1:PORT",
+    ) -> Site:
         write_files(tmp_path / "app", FILES)
         address = f"127.0.0.1:{free_port()}"
         text = (
             f"{{\n admin {address}\n auto_https off\n {options}\n frankenphp {{\n{frankenphp}\n}}\n}}\n"
-            f"http://127.0.0.1:PORT {{\n{directives}\n}}\n"
+            f"{at} {{\n{directives}\n}}\n"
             "http://example.test:PORT {\n php {\n root ROOT\n }\n}\n"
         ).replace("ROOT", f"{tmp_path}/app")
         return Site(own_caddyfile(text, tmp_path / "app"), AdminClient(address), tmp_path / "app")
@@ -99,7 +104,9 @@ def test_a_worker_is_counted_under_its_name_or_its_path(make: Make, name: str) -
 
 def test_two_workers_are_counted_apart(make: Make) -> None:
     workers = [("service1", "index", 2), ("service2", "other", 3)]
-    site = make("".join(f"worker {{\n name {name}\n file ROOT/{file}.php\n num {num}\n }}\n" for name, file, num in workers))
+    site = make(
+        "".join(f"worker {{\n name {name}\n file ROOT/{file}.php\n num {num}\n }}\n" for name, file, num in workers)
+    )
     before = site.values("frankenphp_worker_request_count")
     site.answer_ten()
     assert site.values("frankenphp_total_workers") == {"service1": 2, "service2": 3}
@@ -150,3 +157,18 @@ def test_without_the_option_no_request_is_measured(make: Make) -> None:
     measured = make(workers)
     measured.answer_ten()
     assert re.search(r"^howdah_request_duration_seconds_count\{.*service1.*\} \d", measured.page(), re.MULTILINE)
+
+
+def test_a_server_is_counted_under_its_own_name_the_host_it_asks_for_or_its_address(make: Make) -> None:
+    site = make(
+        directives="@named host named.test\n@api host api.test\n"
+        "handle @named {\n php {\n root ROOT\n name shop\n }\n }\n"
+        "handle @api {\n php {\n root ROOT\n }\n }\n"
+        "handle {\n php {\n root ROOT\n }\n }",
+        at="http://:PORT",
+    )
+    for host in ("named.test", "api.test", f"127.0.0.1:{site.server.port}", "example.test"):
+        assert site.server.get("/index.php?i=1", headers={"host": host}).text == "index (1)"
+    counted = set(re.findall(r'^howdah_responses_total\{code="2xx",site="([^"]*)"', site.page(), re.MULTILINE))
+    # What made the server ready came to the one site of this address, too.
+    assert counted == {"shop", "api.test", f":{site.server.port}", "example.test"}
