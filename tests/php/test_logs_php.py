@@ -199,7 +199,9 @@ def test_every_way_to_log_says_where_it_comes_from(site: Site) -> None:
 
 
 def test_access_log_and_log_of_a_script_share_standard_output(own_caddyfile: ServerFactory, tmp_path: Path) -> None:
-    (tmp_path / "log.php").write_text(WORKER.replace("include __DIR__ . '/log.php';", "frankenphp_log('said', 0, ['i' => 1]);"))
+    (tmp_path / "log.php").write_text(
+        WORKER.replace("include __DIR__ . '/log.php';", "frankenphp_log('said', 0, ['i' => 1]);")
+    )
     (tmp_path / "index.php").write_text("<?php")
     text = (
         "{\n admin off\n log {\n output stdout\n format json\n }\n frankenphp {\n num_threads 3\n }\n}\n"

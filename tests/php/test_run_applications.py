@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.php.harness.commands import howdah
 from tests.php.harness.parallel import fetch_parallel
 from tests.php.harness.ports import free_port
 from tests.php.harness.raw import RawConnection
@@ -30,7 +25,9 @@ _VARIABLES = (
 FILES = {
     "classic/index.php": either("echo 'index (', $_GET['i'] ?? 'not set', ')';"),
     "classic/large.php": "<?php echo 'Request body size: ', strlen(file_get_contents('php://input'));",
-    "worker/index.php": either("echo 'index (', $_GET['i'] ?? 'not set', ') ', isset($boot) ? 'worker' : 'classic';", "1"),
+    "worker/index.php": either(
+        "echo 'index (', $_GET['i'] ?? 'not set', ') ', isset($boot) ? 'worker' : 'classic';", "1"
+    ),
     "app/app.php": either(_OF_APP, "$_SERVER['APP_ENV'] ?? 'none'"),
     "app/foo.php": either("echo $_SERVER['FOO'], $boot;", "$_SERVER['FOO'] ?? 'none'"),
     "app/env.php": either("foreach ($_GET['keys'] as $key) { echo $key, '=', $_ENV[$key], ','; }"),

@@ -174,7 +174,9 @@ def test_a_script_that_ends_after_every_third_request_is_restarted_and_loses_non
     write_files(tmp_path / "app", {"restart.php": THREE_REQUESTS})
     worker = "worker {\n name service\n file ROOT/restart.php\n num 1\n env EVERY 3\n }"
     site = make(f"num_threads 2\n {worker}", "root ROOT\n php")
-    numbers = [f'frankenphp_{name}{{worker="service"}}' for name in ("ready_workers", "total_workers", "worker_restarts")]
+    numbers = [
+        f'frankenphp_{name}{{worker="service"}}' for name in ("ready_workers", "total_workers", "worker_restarts")
+    ]
     # The reference leaves a counter out until it counts; here it is there from the start.
     assert [site.metric(name) for name in numbers] == [1, 1, 0]
     answers = fetch_parallel(site.server.url, lambda i: {"url": f"/restart.php?i={i}"}, 10)
