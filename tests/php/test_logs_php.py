@@ -198,6 +198,26 @@ def test_every_way_to_log_says_where_it_comes_from(site: Site) -> None:
     assert structured["thread_"] == "mine"  # what the server says keeps its name
 
 
+def test_access_log_and_log_of_a_script_share_standard_output(own_caddyfile: ServerFactory, tmp_path: Path) -> None:
+    (tmp_path / "log.php").write_text(
+        WORKER.replace("include __DIR__ . '/log.php';", "frankenphp_log('said', 0, ['i' => 1]);")
+    )
+    (tmp_path / "index.php").write_text("<?php")
+    text = (
+        "{\n admin off\n log {\n output stdout\n format json\n }\n frankenphp {\n num_threads 3\n }\n}\n"
+        "http://127.0.0.1:PORT {\n log {\n output stdout\n format json\n }\n"
+        f" root {tmp_path}\n php_server {{\n worker {tmp_path}/log.php 2\n }}\n}}\n"
+    )
+    server = own_caddyfile(text, tmp_path)
+    answer = server.get("/log.php?i=0")
+    assert (answer.status_code, answer.text) == (200, "")
+    server.wait_for_log(r'"uri": ?"/log\.php\?i=0"')
+    lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+    assert [line["i"] for line in lines if line["msg"] == "said"] == [1]
+    handled = [line for line in lines if line["msg"] == "handled request"]
+    assert [line["status"] for line in handled if line["request"]["uri"] == "/log.php?i=0"] == [200]
+
+
 def test_workers_are_named(site: Site) -> None:
     assert site.get("/worker.php?i=2") == "logged"
     kept, said = site.wait_for("kept open 2"), site.wait_for("error_log 2")

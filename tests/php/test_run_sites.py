@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import stat
@@ -20,9 +19,6 @@ from tests.php.harness.raw import RawConnection
 from tests.php.harness.server import HOWDAH, SCRIPTS, Server, ServerFactory, clean_environment
 from tests.php.harness.waiting import wait_until
 from tests.unit.serve.certificates import write_pair
-
-# Root may open every port, so it gives up the capability that says so.
-_WITHOUT_PORTS = ["setpriv", "--bounding-set=-net_bind_service"] if os.geteuid() == 0 else []
 
 _CADDYFILE = """
 {
@@ -231,6 +227,8 @@ def refused(result: subprocess.CompletedProcess[str], code: int, *words: str) ->
 
 
 class TestMistakes:
+    """Those beside the list of `test_mistakes.py`."""
+
     def test_missing_file(self, tmp_path: Path) -> None:
         refused(howdah("run", "-c", str(tmp_path / "none")), 2, "there is no such file")
 
@@ -241,24 +239,8 @@ class TestMistakes:
         refused(result, 2, "there is no Caddyfile here; name one with -c", f"document root '{tmp_path}/public/'")
         assert "default.caddyfile" not in result.stderr
 
-    def test_unknown_directive_has_its_place(self, tmp_path: Path) -> None:
-        refused(run_with("localhost {\n\tphp_sever\n}\n", tmp_path), 2, "Caddyfile:2:2", "php_server")
-
     def test_no_site(self, tmp_path: Path) -> None:
         refused(run_with("{\n\tadmin off\n}\n", tmp_path), 2, "has no site")
-
-    def test_missing_root(self, tmp_path: Path) -> None:
-        text = f":{free_port()} {{\n\troot /no/such/folder\n\tphp_server\n}}\n"
-        refused(run_with(text, tmp_path), 2, "/no/such/folder", "Caddyfile:")
-
-    def test_missing_certificate(self, tmp_path: Path) -> None:
-        text = f"localhost:{free_port()} {{\n\ttls /no/cert.pem /no/key.pem\n}}\n"
-        refused(run_with(text, tmp_path), 2, "Caddyfile:1", "certificate /no/cert.pem does not exist")
-
-    def test_key_that_does_not_match(self, tmp_path: Path) -> None:
-        one, other = write_pair(tmp_path, "one", "localhost"), write_pair(tmp_path, "other", "localhost")
-        text = f"localhost:{free_port()} {{\n\ttls {one[0]} {other[1]}\n}}\n"
-        refused(run_with(text, tmp_path), 2, "does not match certificate", one[0], other[1])
 
     def test_certificate_that_the_http_server_would_end_by(self, tmp_path: Path) -> None:
         from cryptography import x509
@@ -276,9 +258,6 @@ class TestMistakes:
         )
         refused(run_with(text, tmp_path), 2, f"a.test:{port} (line 1)", f"b.test:{port} (line 4)")
 
-    def test_duplicate_site(self, tmp_path: Path) -> None:
-        refused(run_with("http://a.test {\n}\nhttp://a.test {\n}\n", tmp_path), 2, "Caddyfile:3", "Caddyfile:1")
-
     def test_port_in_use(self, tmp_path: Path) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -294,19 +273,6 @@ class TestMistakes:
             port = taken.getsockname()[1]
             text = f"{{\n\tadmin localhost:{port}\n}}\nhttp://127.0.0.1:{free_port()} {{\n}}\n"
             refused(run_with(text, tmp_path), 1, "admin API", str(port), "admin off")
-
-    def test_port_without_permission_is_one_sentence(self, tmp_path: Path) -> None:
-        if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 443:
-            pytest.skip("everybody may use all ports here")
-        file = tmp_path / "Caddyfile"
-        file.write_text("{\n\tadmin off\n}\nlocalhost {\n\trespond hello\n}\n")
-        result = subprocess.run(
-            [*_WITHOUT_PORTS, *HOWDAH, "run", "-c", file],
-            capture_output=True, text=True, check=False, timeout=20, cwd=tmp_path,
-            env=clean_environment({"XDG_DATA_HOME": str(tmp_path)}),
-        )  # fmt: skip
-        refused(result, 1, "http_port", "https_port", "setcap")
-        assert len(result.stderr.strip().splitlines()) == 1
 
     def test_worker_that_does_not_boot_is_told_with_phps_message(self, tmp_path: Path) -> None:
         (tmp_path / "broken.php").write_text("<?php throw new Exception('no database');")

@@ -29,7 +29,7 @@ CADDYFILE = """
 	admin off
 	auto_https off
 	frankenphp {{
-		num_threads 8
+		num_threads 12
 		worker {root}/global/globals.php 1
 	}}
 }}
@@ -66,6 +66,29 @@ http://global.test:PORT {{
 	}}
 }}
 
+http://own.test:PORT {{
+	php_server {{
+		root {root}/global
+		index globals.php
+		worker {{
+			file globals.php
+			num 1
+		}}
+	}}
+}}
+
+http://outside.test:PORT {{
+	php_server {{
+		root {root}/site
+		index globals.php
+		worker {{
+			file {root}/outside/globals.php
+			num 1
+			match *
+		}}
+	}}
+}}
+
 http://match.test:PORT {{
 	php_server {{
 		root {root}/site
@@ -89,6 +112,22 @@ http://matches.test:PORT {{
 		worker {{
 			file {root}/outside/globals.php
 			match /globals/* /files/*
+			num 1
+		}}
+	}}
+}}
+
+http://several.test:PORT {{
+	php_server {{
+		root {root}/site
+		worker {{
+			file counter.php
+			match /counter/*
+			num 1
+		}}
+		worker {{
+			file worker.php
+			match /index/*
 			num 1
 		}}
 	}}
@@ -137,6 +176,9 @@ http://env.test:PORT {{
 FILES = {
     "site/index.php": "<?php echo 'index (', $_GET['i'] ?? '', ')';",
     "site/hello.txt": "Hello",
+    "site/hello.php": "<?php echo 'Hello from PHP';",
+    "site/counter.php": COUNTER,
+    "site/worker.php": "<?php while (frankenphp_handle_request(function () { echo 'worker'; }));",
     "site/app.php": "<?php echo 'app ', $_SERVER['REQUEST_URI'];",
     "site/about.html": "about",
     "site/files/static.txt": "static",
@@ -209,39 +251,45 @@ def test_root_behaves_the_same_outside_and_inside(get: Get) -> None:
     assert get("inside", "/dirindex/").text == "index of the folder"
 
 
+def described(folder: str, script: str, uri: str, info: str = "") -> dict[str, str]:
+    """Give the variables of a request that ended at a script below the root."""
+    of_info = {"PATH_TRANSLATED": folder + info} if info else {}
+    return of_info | {
+        "REQUEST_URI": uri,
+        "PATH_INFO": info,
+        "SCRIPT_NAME": script,
+        "SCRIPT_FILENAME": folder + script,
+        "PHP_SELF": script + info,
+        "DOCUMENT_URI": script,
+        "DOCUMENT_ROOT": folder,
+    }
+
+
 def test_variables_of_paths(root: Path, get: Get) -> None:
     folder = f"{root}/globals"
-    assert get("globals", "/en").json() == {
-        "REQUEST_URI": "/en",
-        "PATH_INFO": "",
-        "SCRIPT_NAME": "/index.php",
-        "SCRIPT_FILENAME": f"{folder}/index.php",
-        "PHP_SELF": "/index.php",
-        "DOCUMENT_URI": "/index.php",
-        "DOCUMENT_ROOT": folder,
-    }
-    assert get("globals", "/x.php/en").json() == {
-        "REQUEST_URI": "/x.php/en",
-        "PATH_INFO": "/en",
-        "PATH_TRANSLATED": f"{folder}/en",
-        "SCRIPT_NAME": "/x.php",
-        "SCRIPT_FILENAME": f"{folder}/x.php",
-        "PHP_SELF": "/x.php/en",
-        "DOCUMENT_URI": "/x.php",
-        "DOCUMENT_ROOT": folder,
-    }
+    assert get("globals", "/en").json() == described(folder, "/index.php", "/en")
+    assert get("globals", "/x.php/en").json() == described(folder, "/x.php", "/x.php/en", "/en")
 
 
-def test_variables_of_paths_with_a_global_worker(root: Path, get: Get) -> None:
-    told = get("global", "/en").json()
-    assert told["SCRIPT_FILENAME"] == f"{root}/global/globals.php"
-    assert (told["SCRIPT_NAME"], told["PATH_INFO"], told["REQUEST_URI"]) == ("/globals.php", "", "/en")
-    told = get("global", "/globals.php/en").json()
-    assert (told["PATH_INFO"], told["PHP_SELF"]) == ("/en", "/globals.php/en")
+@pytest.mark.parametrize("site", ["global", "own"])
+def test_variables_of_paths_with_a_worker(root: Path, get: Get, site: str) -> None:
+    folder = f"{root}/global"
+    assert get(site, "/en").json() == described(folder, "/globals.php", "/en")
+    assert get(site, "/globals.php/en").json() == described(folder, "/globals.php", "/globals.php/en", "/en")
+
+
+@pytest.mark.parametrize("path", ["/en", "/globals.php/en"])
+def test_variables_of_a_worker_outside_of_the_root_are_empty(root: Path, get: Get, path: str) -> None:
+    nothing = dict.fromkeys(("PATH_INFO", "SCRIPT_NAME", "PHP_SELF", "DOCUMENT_URI"), "")
+    assert get("outside", path).json() == nothing | {
+        "REQUEST_URI": path,
+        "SCRIPT_FILENAME": f"{root}/outside/globals.php",
+        "DOCUMENT_ROOT": f"{root}/site",
+    }
 
 
 def test_worker_outside_of_the_root_is_found_by_match(server: Server, get: Get) -> None:
-    before = int(get("match", "/matched-path/anything").text.removeprefix("requests:"))
+    before = int(get("match", "/matched-path").text.removeprefix("requests:"))
     numbers = sorted(
         int(answer.text.removeprefix("requests:")) for answer in parallel(server, "match", "/matched-path/{}")
     )
@@ -250,11 +298,13 @@ def test_worker_outside_of_the_root_is_found_by_match(server: Server, get: Get) 
     assert get("match", "/files/static.txt").text == "static"
 
 
-def test_variables_of_a_worker_outside_of_the_root_are_empty(root: Path, get: Get) -> None:
-    told = get("matches", "/globals/en").json()
-    assert told["SCRIPT_FILENAME"] == f"{root}/outside/globals.php"
-    assert (told["SCRIPT_NAME"], told["PHP_SELF"], told["DOCUMENT_URI"], told["PATH_INFO"]) == ("", "", "", "")
-    assert told["REQUEST_URI"] == "/globals/en"
+def test_two_workers_with_match_have_files_scripts_and_index_as_fallbacks(get: Get) -> None:
+    assert get("several", "/counter/sub-path").text == "requests:1"
+    assert get("several", "/index/sub-path").text == "worker"
+    assert get("several", "/files/static.txt").text == "static"
+    assert get("several", "/hello.php").text == "Hello from PHP"
+    assert get("several", "/index.php?i=1").text == "index (1)"
+    assert get("several", "/not-matched?i=2").text == "index (2)"
 
 
 def test_static_files_come_before_match_and_the_rest_falls_back(get: Get) -> None:

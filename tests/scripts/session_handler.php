@@ -32,6 +32,13 @@ switch ($_GET['how'] ?? '') {
     case 'timeout':
         set_time_limit(1);
         for (;;);
+    case 'hold':
+        file_put_contents($_GET['trace'], 'begun');
+        for ($tries = 0; !file_exists($_GET['gate']) && $tries < 3000; $tries++) {
+            usleep(10_000);
+            clearstatcache();
+        }
+        break;
     case 'abort':
         file_put_contents($_GET['trace'], 'begun');
         for ($tries = 0; $tries < 500; $tries++) {

@@ -25,6 +25,8 @@ _HTTP_PORT = 80
 # What browsers say of a request that no foreign page has made.
 _OWN_SITES = frozenset({"", "none", "same-origin"})
 
+_CURE = "; list it in origins of admin if it may ask"
+
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -99,7 +101,7 @@ class Gate:
             elif name == b"authorization":
                 token = value
         if not self._any_host and (len(hosts) > 1 or (hosts[0] if hosts else "") not in self._hosts):
-            return Refusal(403, f"host not allowed: {hosts[0] if hosts else ''}")
+            return Refusal(403, f"host not allowed: {hosts[0] if hosts else ''}{_CURE}")
         return self._origin_refusal(origin, site) or self._token_refusal(token)
 
     def _origin_refusal(self, origin: str | None, site: str) -> Refusal | None:
@@ -111,7 +113,7 @@ class Gate:
             return None
         if self.allows_origin(origin):
             return None
-        return Refusal(403, f"client is not allowed to access from origin {origin}")
+        return Refusal(403, f"client is not allowed to access from origin {origin}{_CURE}")
 
     def _token_refusal(self, token: bytes) -> Refusal | None:
         if self._token and not hmac.compare_digest(token, self._token):

@@ -98,6 +98,8 @@ class _Structure:
             if not opening.is_word("{"):
                 sites.append(self._site(opening))
                 continue
+            if any(unset.column < opening.column for unset in self._unset_beside(opening)):
+                raise self._error(opening, "a site needs an address, such as localhost or :8080")
             if options is not None or sites:
                 raise self._error(
                     opening,
@@ -165,7 +167,11 @@ class _Structure:
                 return tuple(split_lines(self._tokens[start : self._index - 1]))
 
     def _error(self, token: Token, message: str) -> ConfigError:
-        names = [f"{{${unset.name}}}" for unset in self._unset if (unset.file, unset.line) == (token.file, token.line)]
+        names = [f"{{${unset.name}}}" for unset in self._unset_beside(token)]
         if names:
             message += f" (not set on this line: {', '.join(names)})"
         return token.error(message)
+
+    def _unset_beside(self, token: Token) -> list[Unset]:
+        """Give the placeholders on a token's line that stand for nothing."""
+        return [unset for unset in self._unset if (unset.file, unset.line) == (token.file, token.line)]

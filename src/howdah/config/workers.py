@@ -6,18 +6,23 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from howdah.config.http import ErrorRoutes, HttpSite, Php, Routes, SiteAddress, Step
+from howdah.config.http import ErrorRoutes, HostMatch, HttpSite, Matcher, Php, Routes, SiteAddress, Step
 from howdah.config.model import RuntimeConfig, WorkerConfig
 from howdah.errors import ConfigError
 
 
-def server_name(addresses: Sequence[SiteAddress]) -> str:
-    """Give the name of a site's PHP server: its first host, else the first address that it listens on."""
+def server_name(addresses: Sequence[SiteAddress], matched_host: str = "") -> str:
+    """Give the name of a PHP server that has none of its own.
+
+    Args:
+        addresses: of its site; their first host is the name.
+        matched_host: name where they have none; where it is empty, too, the first address is the name.
+    """
     for address in addresses:
         if address.host:
             return address.host
-    if not addresses:
-        return ""
+    if matched_host or not addresses:
+        return matched_host
     first = addresses[0]
     return f"unix/{first.unix}" if first.unix else f":{first.port}" if first.port else ""
 
@@ -52,10 +57,9 @@ class Names:
 
 def name_site(site: HttpSite, names: Names) -> HttpSite:
     """Name what runs PHP in a site, and its workers."""
-    default = server_name(site.addresses)
 
-    def name(php: Php) -> Php:
-        server = php.name or default
+    def name(php: Php, host: str) -> Php:
+        server = php.name or server_name(site.addresses, host)
         workers = names.unique(php.site.workers, server)
         return replace(php, name=server, site=replace(php.site, workers=workers))
 
@@ -67,7 +71,7 @@ def site_workers(site: HttpSite) -> list[WorkerConfig]:
     """Give the workers of a site."""
     found: list[WorkerConfig] = []
 
-    def note(php: Php) -> Php:
+    def note(php: Php, _host: str) -> Php:
         found.extend(php.site.workers)
         return php
 
@@ -76,18 +80,24 @@ def site_workers(site: HttpSite) -> list[WorkerConfig]:
     return found
 
 
-def _change(steps: tuple[Step, ...], change: Callable[[Php], Php]) -> tuple[Step, ...]:
-    """Apply a function to all PHP servers, also in blocks."""
+def _change(steps: tuple[Step, ...], change: Callable[[Php, str], Php], host: str = "") -> tuple[Step, ...]:
+    """Apply a function to all PHP servers, also in blocks, with the first host that a matcher around each asks for."""
     changed = []
     for step in steps:
         action = step.action
+        inner = host or _matched_host(step.matcher)
         if isinstance(action, Php):
-            changed.append(replace(step, action=change(action)))
+            changed.append(replace(step, action=change(action, inner)))
         elif isinstance(action, Routes):
-            changed.append(replace(step, action=replace(action, steps=_change(action.steps, change))))
+            changed.append(replace(step, action=replace(action, steps=_change(action.steps, change, inner))))
         else:
             changed.append(step)
     return tuple(changed)
+
+
+def _matched_host(matcher: Matcher | None) -> str:
+    hosts = [condition.names for condition in matcher.conditions if isinstance(condition, HostMatch)] if matcher else []
+    return next((name for names in hosts for name in names if "{" not in name), "")
 
 
 def check_numbers(runtime: RuntimeConfig, workers: Sequence[WorkerConfig]) -> None:

@@ -93,10 +93,10 @@ def _limited(served: ServedSite, max_bytes: int) -> ServedSite:
 
 def _compile_find(php: Php, base: str) -> Callable[[Site, HttpRequest], Route]:
     """Compile the choice of what answers a path."""
-    if not php.is_server:
-        return lambda site, request: ScriptRoute(site.script(decode_path(request.raw_path)))
-    files = php.file_server
+    files = php.is_server and php.file_server
     matched = MatchWorkers(php.site.workers, base, files=files)
+    if not php.is_server:
+        return _compile_script(matched)
     hidden = Hidden(php.hide, base)
     if not matched and not hidden:
         if files:
@@ -114,5 +114,16 @@ def _compile_find(php: Php, base: str) -> Callable[[Site, HttpRequest], Route]:
         if type(found) is FileRoute and hidden.is_hidden(found.path, request):
             raise ScriptNotFound("the file is hidden by the configuration")
         return found
+
+    return find
+
+
+def _compile_script(matched: MatchWorkers) -> Callable[[Site, HttpRequest], Route]:
+    """Compile the choice of ``php``: a worker's script where its ``match`` says so, else the script of the path."""
+
+    def find(site: Site, request: HttpRequest) -> Route:
+        path = decode_path(request.raw_path)
+        found = matched.find(site, path, request.folded or request.fold_path()) if matched else None
+        return found or ScriptRoute(site.script(path))
 
     return find

@@ -321,7 +321,14 @@ def start_sites(
     return _start(port, ["sites", str(port), json.dumps(described)], env, None, root)
 
 
-def start_caddyfile(text: str, root: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Server:
+def start_caddyfile(
+    text: str,
+    root: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    before: Sequence[str] = (),
+) -> Server:
     """Start ``howdah run`` with a Caddyfile.
 
     Args:
@@ -329,17 +336,24 @@ def start_caddyfile(text: str, root: Path, *, env: Mapping[str, str] | None = No
         root: folder with a script that answers at the first of its sites.
         env: environment variables beside the present ones.
         cwd: working directory of the server.
+        before: a command that ends by running, in its own place, the command that follows it.
     """
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="hw-caddyfile-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     file = folder / "Caddyfile"
     file.write_text(text.replace("PORT", str(port)))
-    return _start(port, ["howdah", "run", "--config", str(file)], env, cwd, root)
+    return _start(port, ["howdah", "run", "--config", str(file)], env, cwd, root, before=before)
 
 
 def _start(
-    port: int, arguments: list[str], env: Mapping[str, str] | None, cwd: Path | None, root: Path, prefix: str = ""
+    port: int,
+    arguments: list[str],
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    root: Path,
+    prefix: str = "",
+    before: Sequence[str] = (),
 ) -> Server:
     folder = Path(tempfile.mkdtemp(prefix="hw-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -347,7 +361,7 @@ def _start(
     control_path = str(folder / "control")
     with log_path.open("wb") as log:
         process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [sys.executable, str(_MAIN), control_path, *arguments],
+            [*before, sys.executable, str(_MAIN), control_path, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

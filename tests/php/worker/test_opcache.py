@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from tests.php.harness.parallel import fetch_parallel
+import pytest
+
+from tests.php.harness.parallel import fetch_parallel, run_parallel
+from tests.php.harness.scripts import either, write_files
 from tests.php.harness.server import SCRIPTS, ServerFactory
 from tests.php.harness.waiting import wait_until
 from tests.php.harness.workers import in_worker, worker_script
@@ -104,3 +107,57 @@ def test_resets_under_load_of_both_modes_break_no_answer(own_sites: ServerFactor
         storm.join()
     assert server.statistics()["wipes"] >= 2
     one_round()
+
+
+@pytest.mark.slow
+def test_a_fifth_of_500_requests_resets_and_every_answer_is_right(own_caddyfile: ServerFactory, tmp_path: Path) -> None:
+    """The reference's storm: 40 threads, 20 of them a worker's, 50 clients."""
+    files = {
+        "sleep.php": either(
+            "$times = (require __DIR__ . '/work.php')((int) $_GET['work']); usleep((int) $_GET['ms'] * 1000); "
+            "echo 'slept ', $_GET['ms'], ' ms and worked ', $times, ' times';"
+        ),
+        "work.php": "<?php return function (int $n): int { for ($i = 0; $i < $n; $i++) { hash('crc32', (string) $i); } return $i; };",
+        "reset.php": "<?php require __DIR__ . '/work.php'; opcache_reset(); echo 'reset done';",
+        "index.php": "<?php",
+    }
+    write_files(tmp_path, files)
+    server = own_caddyfile(
+        f"""
+        {{
+            admin off
+            metrics
+            frankenphp {{
+                num_threads 40
+                php_ini {{
+                    opcache.enable 1
+                    opcache.log_verbosity_level 4
+                    max_execution_time 30
+                }}
+            }}
+        }}
+        http://127.0.0.1:PORT {{
+            php {{
+                root {tmp_path}
+                worker {{
+                    file sleep.php
+                    match /sleep*
+                    num 20
+                }}
+            }}
+        }}
+        """,
+        tmp_path,
+    )
+
+    def visit(visitor: int) -> None:
+        with server.client() as client:
+            for i in range(10 * visitor, 10 * visitor + 10):
+                resets = i % 10 > 7
+                answer = client.get("/reset.php" if resets else f"/sleep.php?ms={i % 100}&work={i % 100}")
+                expected = "reset done" if resets else f"slept {i % 100} ms and worked {i % 100} times"
+                assert (answer.status_code, answer.text) == (200, expected)
+
+    run_parallel(visit, 50)
+    assert server.statistics()["wipes"] >= 1
+    assert server.worker()["crashes"] == 0

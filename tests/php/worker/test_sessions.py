@@ -13,7 +13,7 @@ from tests.php.harness.parallel import fetch_parallel, run_parallel
 from tests.php.harness.raw import RawConnection
 from tests.php.harness.server import Server, ServerFactory
 from tests.php.harness.waiting import wait_until
-from tests.php.harness.workers import in_worker, worker_script
+from tests.php.harness.workers import in_mode, in_worker, worker_script
 
 pytestmark = pytest.mark.log_noise(
     "PHP (Fatal|Warning)|with an open session|Stack trace|thrown in|^#|from the save handler"
@@ -167,3 +167,27 @@ def test_a_client_that_leaves_releases_the_sessions_lock(
 def test_requests_of_one_session_wait_for_each_other_across_threads(two: Server) -> None:
     answers = fetch_parallel(two.url, lambda i: {"url": "/session_handler.php?id=shared"}, 40)
     assert sorted(answer.json()["session"]["count"] for answer in answers) == list(range(1, 41))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["classic", "worker"])
+def test_a_handler_in_php_that_runs_out_of_time_with_the_lock_does_not_keep_it(
+    own_sites: ServerFactory, tmp_path: Path, mode: str
+) -> None:
+    """Three requests of one session on two threads: one holds the lock, one gets it and is ended inside the handler."""
+    server = in_mode(own_sites, mode, threads=2)
+    trace, gate, hang = (tmp_path / name for name in ("trace", "gate", "hang"))
+    query = f"GET /session_handler.php?id=me&handler={tmp_path}"
+    with RawConnection(server.port) as holder, RawConnection(server.port) as hanging:
+        holder.send(f"{query}&how=hold&trace={trace}&gate={gate} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        wait_until(trace.exists, "the first request to hold the lock")
+        hanging.send(f"{query}&hang={hang} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        wait_until(lambda: server.running() == 2, "the second request to wait for the lock")
+        gate.touch()
+        assert holder.read_response().status == 200
+        wait_until(hang.exists, "the second request to have the lock")
+        began = time.monotonic()
+        seen = visit(server, id="me", handler=str(tmp_path))
+        assert time.monotonic() - began < 5, "it waited for a lock that nobody holds"
+        assert seen["session"] == {"count": 2}
+        hanging.read_response()

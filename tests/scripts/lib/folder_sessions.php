@@ -18,6 +18,11 @@ class FolderSessions implements SessionHandlerInterface
         self::$calls[] = 'read';
         $this->lock = fopen("$this->folder/lock-$id", 'c');
         flock($this->lock, LOCK_EX);
+        if (isset($_GET['hang'])) {
+            file_put_contents($_GET['hang'], 'hanging');
+            set_time_limit(1);
+            for (;;);
+        }
         return is_file("$this->folder/data-$id") ? file_get_contents("$this->folder/data-$id") : '';
     }
 

@@ -6,15 +6,20 @@ the first site, or ``conditions`` of all steps in the first step's block.
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from howdah.config import matchers, schema
 from howdah.config.adapt import parse_config
+from howdah.config.directives.worker import read_worker
 from howdah.config.dump import ACTIONS, CONDITIONS, from_json, parse_json, to_json
-from howdah.config.schema import HANDLERS, OPTIONS, SITE_DIRECTIVES
 
 GOLDEN = Path(__file__).resolve().parents[2] / "config" / "golden" / "model"
 FILES = sorted(GOLDEN.glob("*.caddytest"))
@@ -70,12 +75,48 @@ def test_json_gives_the_same_model_back(path: Path) -> None:
     assert without_positions(to_json(model)) == to_json(model, positions=False)
 
 
-def test_every_directive_option_and_matcher_stands_in_a_golden_file() -> None:
-    sources = [read(path)[0] for path in FILES]
-    words = {line.split()[0] for source in sources for line in source.splitlines() if line.strip()}
-    # The authority's options are read by one function, tested once.
-    authority = {name for name, parse in OPTIONS.items() if parse is OPTIONS["email"]}
-    assert set(HANDLERS) | set(SITE_DIRECTIVES) | (set(OPTIONS) - authority) <= words
+class Noting(dict[str, Any]):
+    """A table that notes what is taken out of it."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        super().__init__(table)
+        self.taken: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self:
+            self.taken.add(name)
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize(
+    ("module", "table"),
+    [(schema, "HANDLERS"), (schema, "SITE_DIRECTIVES"), (schema, "OPTIONS"), (matchers, "MATCHERS")],
+    ids=["directives", "directives of sites", "global options", "matchers"],
+)
+def test_every_name_is_read_in_a_golden_file(module: ModuleType, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noting = Noting(getattr(module, table))
+    monkeypatch.setattr(module, table, noting)
+    for path in FILES:
+        parse_config(read(path)[0], "Caddyfile", ENVIRON)
+    assert set(noting) - noting.taken == set()
+
+
+def syntax_words(parse: Callable[..., Any]) -> set[str]:
+    """Give the words of a parse function's syntax that are to be written as they are."""
+    text = inspect.cleandoc(parse.__doc__ or "") + "\n"
+    found = re.search(r"^Syntax::\n\n((?:    .*\n|\n)*)|^Syntax: ``([^`]*)``", text, re.MULTILINE)
+    if found is None:  # it is written as another one
+        return set()
+    return set(re.findall(r"(?<![\w-])[a-z][a-z0-9_.]*[a-z0-9]", re.sub(r"<[^>]*>", " ", found[1] or found[2])))
+
+
+def test_every_word_of_the_syntax_stands_in_a_golden_file() -> None:
+    tables = (schema.HANDLERS, schema.SITE_DIRECTIVES, schema.OPTIONS, matchers.MATCHERS)
+    parsers = {parse for table in tables for parse in table.values()} | {read_worker}
+    words = set().union(*(syntax_words(parse) for parse in parsers))
+    written = {word.strip('"') for path in FILES for word in read(path)[0].split()}
+    assert len(words) > 150
+    assert words - written == set()
 
 
 def test_every_part_of_the_model_stands_in_a_golden_file() -> None:

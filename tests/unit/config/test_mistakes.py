@@ -516,6 +516,12 @@ class TestEnvironment:
         )
         assert mistake(in_options("http_port {$PORT}")) == "2:2: http_port needs a port (not set on this line: {$PORT})"
 
+    def test_a_site_without_its_address_is_no_block_of_global_options(self) -> None:
+        assert mistake("{$SITE} {\n\trespond ok\n}\n") == (
+            "1:9: a site needs an address, such as localhost or :8080 (not set on this line: {$SITE})"
+        )
+        parse_config("{ {$OPTIONS}\n\tdebug\n}\n{$NOTHING}\n:80 {\n}\n", "Caddyfile", {})
+
     def test_what_a_variable_brings_is_judged_where_its_placeholder_stands(self) -> None:
         text = in_site("respond ok", "{$CADDY_SERVER_EXTRA_DIRECTIVES}")
         message = mistake(text, CADDY_SERVER_EXTRA_DIRECTIVES="header A b\nmercure {\n\tx\n}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,10 @@ class TestForms:
             ('worker "/with space.php" ""', WorkerConfig("/with space.php")),
             ("worker {\nfile /a.php\n}", WorkerConfig("/a.php")),
             ("worker /a.php 2 {\nname n\n}", WorkerConfig("/a.php", num=2, name="n")),
+            (
+                "worker {\nfile /a.php\nnum 1\nenv APP_ENV production\nenv DEBUG true\n}",
+                WorkerConfig("/a.php", num=1, env={"APP_ENV": "production", "DEBUG": "true"}),
+            ),
         ],
     )
     def test_short_and_long(self, line: str, worker: WorkerConfig) -> None:
@@ -112,6 +117,12 @@ class TestNames:
         same = WorkerConfig("/a.php", name="w")
         assert names_of(same, same, same, server="s") == ["w", "s:w", "w_1"]
 
+    def test_a_worker_that_gets_another_name_keeps_everything_else(self) -> None:
+        made = WorkerConfig("/a.php", 2, "w", {"A": "b"}, ("x",), ("/x",), 3, 4, 5, 6.0, reset_to_baseline=False)
+        assert all(getattr(made, one.name) != one.default for one in fields(made)), "a field was added"
+        _, renamed = Names().unique((WorkerConfig("/b.php", name="w"), made), "")
+        assert renamed == replace(made, name="w_1")
+
     def test_a_number_that_is_taken_is_not_given_again(self) -> None:
         workers = (WorkerConfig("/a", name="w_1"), WorkerConfig("/b", name="w"), WorkerConfig("/c", name="w"))
         assert names_of(*workers) == ["w_1", "w", "w_2"]
@@ -135,6 +146,31 @@ class TestServerNames:
     def test_a_name_of_its_own_comes_first(self) -> None:
         assert [php.name for php in php_of(block("name shop"))] == ["shop"]
         assert [php.name for php in php_of(block())] == ["localhost"]
+
+    @pytest.mark.parametrize(
+        ("address", "directives", "name"),
+        [
+            (":8080", "php_server", ":8080"),
+            (":8080", "@api host api.test www.test\nphp_server @api", "api.test"),
+            (":8080", "@api host api.test www.test\nphp_server @api {\nname shop\n}", "shop"),
+            (":8080", "@api host api.test\nhandle @api {\nroute {\nphp\n}\n}", "api.test"),
+            (":8080", "@api host api.test\n@www host www.test\nhandle @api {\nphp @www\n}", "api.test"),
+            (":8080", "@any host {env.NAME} b.test\nphp_server @any", "b.test"),
+            (":8080", "@others not host api.test\nphp_server @others", ":8080"),
+            (":8080", "@path path /x*\nphp_server @path", ":8080"),
+            ("site.test:8080", "@api host api.test\nphp_server @api", "site.test"),
+            (":8080, site.test:8080", "php_server", "site.test"),
+        ],
+    )
+    def test_a_matcher_of_hosts_comes_between_the_site_s_hosts_and_its_address(
+        self, address: str, directives: str, name: str
+    ) -> None:
+        assert [php.name for php in php_of(f"{address} {{\n{directives}\n}}\n")] == [name]
+
+    def test_two_blocks_of_one_site_are_two_servers_with_workers_of_their_own(self) -> None:
+        text = "a.test {\nroute {\nphp {\nworker /a.php\n}\nphp {\nworker /b.php\nname two\n}\n}\n}\n"
+        seen = [(php.name, [worker.file for worker in php.site.workers]) for php in php_of(text)]
+        assert seen == [("a.test", ["/a.php"]), ("two", ["/b.php"])]
 
 
 class TestLimits:

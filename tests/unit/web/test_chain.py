@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from howdah.config.http import (
     Step,
     Vars,
 )
+from howdah.config.model import WorkerConfig
 from howdah.errors import ConfigError, QueueFull
 from tests.unit.fakes import whole
 from tests.unit.web.building import Built, ask, php_server, site, step
@@ -184,6 +186,33 @@ class TestPhp:
         assert built.ask("/a.php").body == b"hello"
         assert built.ask("/style.css").status == 404
         assert built.ask("/").status == 404
+
+    def test_match_of_a_worker_chooses_it_in_php_too(self, root: Path) -> None:
+        worker = WorkerConfig("/outside/worker.php", match=("/api/*",))
+        built = Built(site(Root(str(root)), php_server(is_server=False, workers=(worker,))))
+        assert built.ask("/api/anything").body == b"hello"
+        assert built.php.last.target.script_filename == b"/outside/worker.php"
+        built.ask("/a.php")
+        assert built.php.last.target.script_filename == str(root / "a.php").encode()
+        assert built.ask("/other").status == 404
+
+    def test_all_ways_into_a_server_lead_to_one_site_and_another_server_is_another(self, root: Path) -> None:
+        worker = WorkerConfig("/outside/worker.php", match=("/api/*",))
+        built = Built(
+            site(
+                Root(str(root)),
+                step(php_server(), PathMatch(("/other/*",))),
+                step(php_server(workers=(worker,))),
+            )
+        )
+
+        def seen(target: str) -> Any:
+            built.ask(target)
+            return built.php.last.site
+
+        first = seen("/")
+        assert all(seen(target) is first for target in ("/a.php/info", "/missing", "/api/x"))
+        assert seen("/other/x") is not first
 
     def test_env_may_depend_on_the_request(self, root: Path) -> None:
         built = Built(site(Root(str(root)), php_server(env=(("APP_HOST", "{host}"), ("X", "{header.X}")))))

@@ -192,7 +192,8 @@ def parse_php_server(line: Dispenser, context: Context) -> list[Step]:
         }
 
     ``try_files`` is ``{path} {path}/<index> <index>`` by itself; only ``{path}`` is filled in there. ``env`` may be
-    repeated; its values may hold placeholders. ``name`` is the site's name in metrics and logs.
+    repeated; its values may hold placeholders. ``name`` is the site's name in metrics and logs;
+    without it that is the first host of the site, or of a matcher around this directive, else the address.
     """
     return _parse(line, context, is_server=True)
 
