@@ -385,7 +385,6 @@ class TestOrder:
 
         run(test, loop)
 
-
     def test_what_comes_behind_the_last_request_does_not_cost_its_answer(self, loop: str) -> None:
         async def large(scope: Any, receive: Any, send: Any) -> None:
             await answer(send, b"x" * 3_000_000)
