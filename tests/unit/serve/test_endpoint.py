@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import re
+import shutil
 import socket
 import ssl
 import time
@@ -14,6 +16,7 @@ import pytest
 
 from howdah.config.http import HttpServers, HttpSite, SiteAddress
 from howdah.serve import certificates as certificates_module
+from howdah.serve import endpoint as endpoint_module
 from howdah.serve.address import Address
 from howdah.serve.certificates import Certificates, CertificateWatch
 from howdah.serve.endpoint import Endpoint, options_of
@@ -202,6 +205,32 @@ class TestReplace:
             assert open_requests() == 1
             place.gate.set()
             assert (await answer)[1] == b"first 1.1"
+            await place.end()
+
+        run(test)
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js")
+    def test_no_request_over_http_2_is_lost_while_servers_take_over_from_each_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Servers are sent away while their connections are in use, not only left.
+        monkeypatch.setattr(endpoint_module, "_LONGEST_LINGER_S", 0.2)
+
+        async def test() -> None:
+            place, made = Place(), material(tmp_path)
+            place.endpoint.serve(ListenerOptions(100, mode="both", material=made))
+            script = Path(__file__).with_name("http2_client.js")
+            pipe = asyncio.subprocess.PIPE
+            client = await asyncio.create_subprocess_exec("node", script, str(place.port), "6", stdin=pipe, stdout=pipe)
+            for turn in range(6):
+                await asyncio.sleep(0.35)
+                place.endpoint.serve(ListenerOptions(100, mode="both", header_timeout_s=10 + turn, material=made))
+            said, _ = await client.communicate()
+            counts = json.loads(said)
+            assert counts["failures"] == {}
+            assert counts["answers"] > 100
+            assert counts["sessions"] > 6, "clients moved to other servers"
             await place.end()
 
         run(test)
