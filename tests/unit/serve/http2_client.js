@@ -19,7 +19,13 @@ function connect() {
 
 function ask(session) {
   return new Promise((resolve) => {
-    const request = session.request({ ":path": "/" });
+    let request;
+    try {
+      request = session.request({ ":path": "/" });
+    } catch {
+      session.close(); // the server has sent it away meanwhile: nothing was asked
+      return resolve();
+    }
     let status = 0;
     let body = "";
     request.on("response", (headers) => (status = headers[":status"]));
@@ -44,4 +50,7 @@ async function client() {
 }
 
 process.stdin.on("end", () => (asks = false)).resume();
-Promise.all(Array.from({ length: Number(sessions) }, client)).then(() => console.log(JSON.stringify(counts)));
+Promise.all(Array.from({ length: Number(sessions) }, client)).then(() => {
+  console.log(JSON.stringify(counts));
+  process.exit(0);
+});
