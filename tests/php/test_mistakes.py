@@ -54,6 +54,10 @@ CONFIGURATION = {
         "http://a.test {\n}\nhttp://b.test, http://a.test {\n}\n",
         r"Caddyfile:3:16: the address http://a\.test belongs to the site at Caddyfile:1:1 already; join the sites or change one",
     ),
+    "site where the admin API is": (
+        "{\n\tadmin localhost:8090\n}\nhttp://a.test:8090 {\n}\n",
+        r"Caddyfile:4:1: http://a\.test:8090 and the admin API both want :8090: give the site another port, or move .*",
+    ),
     "missing certificate": (
         "a.test {\n\ttls /no/cert.pem /no/key.pem\n}\n",
         r"Caddyfile:1:1: certificate /no/cert\.pem does not exist; name the file that holds it",

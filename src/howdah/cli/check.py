@@ -17,6 +17,7 @@ from howdah.cli.quiet import quiet
 from howdah.config.http import Abort, HttpSite, PythonApp, Routes, ServerModel, Step
 from howdah.config.workers import site_workers
 from howdah.errors import ConfigError
+from howdah.serve.adminport import refuse_clash
 from howdah.serve.listeners import ListenerPlan, plan, warnings
 from howdah.serve.tls import Pair, choose
 from howdah.web.chain import BuildContext, build_site
@@ -35,12 +36,13 @@ def check_model(model: ServerModel) -> list[str]:
     """
     found = list(warnings(model))
     plans = plan(model)
+    refuse_clash(model.admin, plans)
     for one in plans:
         found += _check_certificates(one)
     _check_scripts(model)
     # Building a site asks PHP nothing but its settings.
     php = cast("Runtime", SimpleNamespace(config=model.runtime))
-    context = BuildContext(php, model.servers, debug=model.runtime.debug, metrics=bytes)
+    context = BuildContext(php, model.servers, debug=model.runtime.debug, metrics=lambda accept: (b"", accept))
     for site in model.sites:
         build_site(_without_python(site), context)
     if not plans:

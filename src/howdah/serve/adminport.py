@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from howdah.admin.auth import check_admin
 from howdah.admin.client import split_address
 from howdah.admin.thread import AdminThread
 from howdah.config.http import Admin
+from howdah.errors import ConfigError
 from howdah.serve.address import Address, ListenError, bind, listen, parse_address, remove_socket_file, socket_inode
+from howdah.serve.listeners import shown
 
 if TYPE_CHECKING:
     from howdah.admin.control import Control
     from howdah.observe.metrics import Metrics
+    from howdah.serve.listeners import ListenerPlan
     from howdah.serve.servers import HttpListener
 
 _log = logging.getLogger("howdah.serve")
 
 _CONNECTIONS = 64
+_LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 _SOCKET_MODE = 0o600
 
 
@@ -145,6 +149,37 @@ class AdminPort:
     def _make_thread(self, port: _Port) -> AdminThread:
         loop = asyncio.get_running_loop()
         return AdminThread(self._control, self._metrics, port.admin, loop, port.listeners)
+
+
+def refuse_clash(admin: Admin, plans: Iterable[ListenerPlan]) -> None:
+    """Refuse sites where the admin API is to be; binding would only say that the port is in use.
+
+    Raises:
+        ConfigError: both want the same address.
+    """
+    if not admin.enabled:
+        return
+    own = admin_address(admin)
+    for one in plans:
+        address = one.address
+        is_same = own == address or (
+            own.kind == address.kind == "tcp"
+            and own.port == address.port
+            and (_is_wide(own.host) or _is_wide(address.host) or {own.host, address.host} <= _LOOPBACK)
+        )
+        if is_same and one.bindings:
+            position = one.bindings[0].site.position
+            raise ConfigError(
+                f"{shown(one.bindings[0].address)} and the admin API both want {address}: give the site another port, "
+                "or move the API by `admin ADDRESS`",
+                file=position.file,
+                line=position.line or None,
+                column=position.column or None,
+            )
+
+
+def _is_wide(host: str) -> bool:
+    return host in {"", "0.0.0.0", "::"}
 
 
 def admin_address(admin: Admin) -> Address:

@@ -34,12 +34,14 @@ class Needs:
     Args:
         runtime: PHP.
         logs: where access logs go.
-        metrics: gives the text of the metrics page.
+        metrics: gives the metrics page and its type for an Accept header.
+        base: folder of relative names: where the server was started, which may be gone at a reload.
     """
 
     runtime: Runtime
     logs: Logs
-    metrics: Callable[[], bytes]
+    metrics: Callable[[str], tuple[bytes, str]]
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,9 @@ def build_applications(
         ConfigError: something in a site cannot work, or a log file cannot be opened.
     """
     known = before.python_sites if before is not None else {}
-    context = BuildContext(needs.runtime, model.servers, debug=model.runtime.debug, metrics=needs.metrics)
+    context = BuildContext(
+        needs.runtime, model.servers, base=needs.base, debug=model.runtime.debug, metrics=needs.metrics
+    )
     answering: dict[int, Application] = {}
     sites: list[SiteApp] = []
     python_sites: dict[str, SiteApp] = {}

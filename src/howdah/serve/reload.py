@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from howdah.config.http import ServerModel
 from howdah.errors import ConfigError, HowdahError
 from howdah.serve.address import Address
-from howdah.serve.adminport import AdminPort
+from howdah.serve.adminport import AdminPort, refuse_clash
 from howdah.serve.applications import Applications, Needs, build_applications, php_sites
 from howdah.serve.certificates import Certificates, CertificateWatch
 from howdah.serve.life import max_connections
@@ -76,6 +76,7 @@ class Reloader:
         plans = {one.address: one for one in plan(model)}
         if not plans:
             raise ConfigError("the configuration has no site; begin one with its address, such as localhost")
+        refuse_clash(model.admin, plans.values())
         before = self._prepared.applications if self._prepared is not None else None
         applications = build_applications(model, plans, self._needs, before)
         return Prepared(model, plans, self._certificates.load_all(plans), applications)

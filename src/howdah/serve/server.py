@@ -89,7 +89,7 @@ class Server:
         raise_descriptor_limit()
         for text in (*self._model.warnings, *warnings(self._model)):
             _log.warning("%s", text)
-        needs = Needs(self._runtime, self._logs, lambda: self._metrics.render()[0])
+        needs = Needs(self._runtime, self._logs, self._metrics.render, base=os.getcwd())  # noqa: PTH109 - text
         reloader = self._reloader = Reloader(needs, self._certificates, self, self._metrics)
         prepared = reloader.prepare(self._model)
         for name, site in php_sites(self._model):

@@ -54,7 +54,7 @@ class BuildContext:
         servers: options of the listeners.
         base: folder from which relative names count.
         debug: errors are shown in pages.
-        metrics: gives the text of the metrics page; None where nobody collects.
+        metrics: gives the metrics page and its type for an Accept header; None where nobody collects.
         files: where small static files are kept.
     """
 
@@ -62,7 +62,7 @@ class BuildContext:
     servers: HttpServers = field(default_factory=HttpServers)
     base: str = field(default_factory=os.getcwd)
     debug: bool = False
-    metrics: Callable[[], bytes] | None = None
+    metrics: Callable[[str], tuple[bytes, str]] | None = None
     files: FileCache = field(default_factory=FileCache)
 
 

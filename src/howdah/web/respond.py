@@ -18,7 +18,6 @@ from howdah.web.response import Header, send_body
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _JSON = (b"content-type", b"application/json")
 _HTML = (b"content-type", b"text/html; charset=utf-8")
-_METRICS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _CLOSE = (b"connection", b"close")
 # Everything that may stand in an address; the rest, line ends among it, is encoded.
 _LOCATION_SAFE = "/~!$&'()*+,;=:@?#[]%"
@@ -129,7 +128,7 @@ async def abort(request: HttpRequest) -> None:
     await request.send({"type": "http.response.body", "body": b"", "more_body": True})
 
 
-def compile_metrics(metrics: Callable[[], bytes] | None) -> Handler:
+def compile_metrics(metrics: Callable[[str], tuple[bytes, str]] | None) -> Handler:
     """Compile ``metrics``.
 
     Raises:
@@ -141,8 +140,9 @@ def compile_metrics(metrics: Callable[[], bytes] | None) -> Handler:
 
     async def answer(request: HttpRequest) -> None:
         # Reads gauges of every thread and the OPcache's figures: not on the loop that serves.
-        text = await asyncio.to_thread(collect)
-        await send_body(200, text, [_METRICS], request.scope, request.send)
+        text, media_type = await asyncio.to_thread(collect, request.headers.get("accept", ""))
+        headers = [(b"content-type", media_type.encode())]
+        await send_body(200, text, headers, request.scope, request.send)
 
     return answer
 

@@ -92,10 +92,14 @@ def test_abort_leaves_the_answer_incomplete() -> None:
 
 
 def test_metrics_page() -> None:
-    built = Built(site(step(MetricsPage(), PathMatch(("/metrics",)))), metrics=lambda: b"a 1\n")
+    built = Built(
+        site(step(MetricsPage(), PathMatch(("/metrics",)))), metrics=lambda accept: (b"a 1\n", accept or "text/plain")
+    )
     response = built.ask("/metrics")
     assert response.body == b"a 1\n"
-    assert response.header("content-type") == b"text/plain; version=0.0.4; charset=utf-8"
+    assert response.header("content-type") == b"text/plain"
+    wanted = "application/openmetrics-text; version=1.0.0"
+    assert built.ask("/metrics", headers={"accept": wanted}).header("content-type") == wanted.encode()
 
 
 def test_metrics_page_without_metrics_is_an_error() -> None:
