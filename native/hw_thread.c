@@ -255,9 +255,10 @@ bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
         abandon();
     }
     if (!healthy) {
-        hw_log_printf(HW_LOG_ERROR, self->request->id,
-                      started ? "PHP failed in the shutdown of a request: the thread is replaced"
-                              : "PHP failed in the start-up of a request: the thread is replaced");
+        /* Only where it failed before PHP could say a word is there no reason. */
+        hw_log_printf(HW_LOG_ERROR, self->request->id, "PHP failed in the %s of a request: the thread is replaced (%s)",
+                      started ? "shutdown" : "start-up",
+                      PG(last_error_message) != NULL ? ZSTR_VAL(PG(last_error_message)) : "it gave no reason");
         hw_sapi_fail_response(self);
     }
     return healthy;
