@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "hw_port.h"
+#include "hw_reset.h"
 #include "hw_timer.h"
 
 #define LOOK_EVERY_NS ((int64_t)1000000000)
@@ -178,9 +179,7 @@ static bool ask_with_memory_to_spare(hw_opcache_status_t *status)
     }
     (void)zend_set_memory_limit((size_t)PG(memory_limit) + SPARE_BYTES);
     bool answered = ask(status);
-    /* Twice: a call that has to give chunks back leaves the limit as it was (seen in 8.2). */
-    (void)zend_set_memory_limit((size_t)PG(memory_limit));
-    (void)zend_set_memory_limit((size_t)PG(memory_limit));
+    hw_reset_memory_limit();
     return answered;
 }
 

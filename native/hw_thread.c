@@ -17,6 +17,7 @@
 #include "hw_log.h"
 #include "hw_opcache.h"
 #include "hw_port.h"
+#include "hw_reset.h"
 #include "hw_sapi.h"
 #include "hw_thread.h"
 #include "hw_timer.h"
@@ -231,6 +232,7 @@ bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
     volatile bool started = false;
     volatile bool shut_down = false;
     hw_timer_reveal();
+    hw_reset_memory_limit();
     zend_first_try
     {
         if (php_request_startup() == SUCCESS) {
