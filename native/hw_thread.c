@@ -25,9 +25,10 @@
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
 
-static _Atomic int storages;        /* threads that have PHP storage now; each thread for itself */
-static _Atomic uint64_t code_epoch; /* any thread; counts the times at which code may have changed */
-static __thread uint64_t seen_code; /* the value at which this thread cleaned its realpath cache */
+static _Atomic int storages;              /* threads that have PHP storage now; each thread for itself */
+static _Atomic uint64_t code_epoch;       /* any thread; counts the times at which code may have changed */
+static __thread uint64_t seen_code;       /* the value at which this thread cleaned its realpath cache */
+static __thread zend_file_handle *script; /* of the script that runs, on the stack of execute() */
 
 /* -- boot and end -- */
 
@@ -184,11 +185,20 @@ void hw_thread_unbind(hw_thread_t *self)
     hw_request_release(request);
 }
 
-/* Runs the script. What bails out inside it is caught inside php_execute_script().
- * Volatile because zend_bailout is a longjmp. */
+/* PHP holds the file of a script open as long as the script runs, though it never reads it once it is compiled. */
+void hw_thread_close_script(hw_thread_t *self)
+{
+    if (script->in_list) { /* else it is not open: OPcache had the code, or the script is still to be compiled */
+        zend_destroy_file_handle(script);
+        zend_stream_init_filename(script, self->boot->script_filename.data); /* for execute() to destroy */
+    }
+}
+
+/* Runs the script. What bails out inside it is caught inside php_execute_script(). */
 static void execute(hw_thread_t *self)
 {
     zend_file_handle file;
+    script = &file;
     /* The script's folder is its working directory. PHP would do this too, but also go back after the script, which
      * costs a stat and has no effect: the virtual working directory ends with the request. */
     VCWD_CHDIR_FILE(self->request->script_filename.data);
