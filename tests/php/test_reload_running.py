@@ -123,7 +123,10 @@ class TestByFile:
                 lambda text: text.replace("num_threads 2", "num_threads 2\n\t\tphp_ini memory_limit 1G"),
                 "php_ini.*restart",
             ),
-            (lambda text: text.replace("num_threads 2", "num_threads 2\n\t\tworker /no/such.php"), "/no/such.php"),
+            (
+                lambda text: text.replace("num_threads 2", "num_threads 2\n\t\tworker /no/such.php"),
+                r"Caddyfile:5:10: worker script /no/such.php does not exist; create it",
+            ),
             (lambda text: text + f"http://127.0.0.1:{TAKEN.getsockname()[1]} {{\n}}\n", "in use"),
         ],
         ids=["brace", "directive", "root", "certificate", "php.ini", "worker", "port"],
@@ -174,6 +177,11 @@ class TestByAdmin:
         assert one.turn() == "command"
         one.write("nonsense {")
         assert howdah("reload", "-c", str(one.file)).returncode == 2
+        one.write(one.text.replace("php_server", "php_server {\n\t\tworker /no/such.php\n\t}"))
+        refused = howdah("reload", "-c", str(one.file))
+        assert refused.returncode == 1
+        assert f"{one.file}:12:10: worker script /no/such.php does not exist" in refused.stderr
+        assert one.turn() == "command"
         assert howdah("stop", "--address", f"localhost:{one.admin}").returncode == 0
         assert one.server.wait_ended(10) == 0
 

@@ -251,6 +251,14 @@ class TestMistakes:
         text = f":{free_port()} {{\n\troot /no/such/folder\n\tphp_server\n}}\n"
         refused(run_with(text, tmp_path), 2, "/no/such/folder", "Caddyfile:")
 
+    @pytest.mark.parametrize(
+        ("worker", "position"), [("worker /no/such.php", "3:8"), ("worker {\nfile /no/such.php\n}", "4:6")]
+    )
+    def test_missing_script_of_a_worker(self, tmp_path: Path, worker: str, position: str) -> None:
+        text = f":{free_port()} {{\nphp_server {{\n{worker}\n}}\n}}\n"
+        said = f"Caddyfile:{position}: worker script /no/such.php does not exist; create it"
+        refused(run_with(text, tmp_path), 2, said)
+
     def test_missing_certificate(self, tmp_path: Path) -> None:
         text = f"localhost:{free_port()} {{\n\ttls /no/cert.pem /no/key.pem\n}}\n"
         refused(run_with(text, tmp_path), 2, "Caddyfile:1", "certificate /no/cert.pem does not exist")

@@ -34,6 +34,28 @@ def _require(condition: bool, message: str, directive: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where something stands in the configuration; line and column count from 1, 0 means nowhere."""
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def error(self, message: str, directive: str | None = None) -> ConfigError:
+        """Make an error about what stands here, without a position if that is nowhere."""
+        return ConfigError(
+            message,
+            file=self.file or None,
+            line=self.line or None,
+            column=self.column or None,
+            directive=directive,
+        )
+
+
+NOWHERE = Position()
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """PHP in this process: threads, limits, ini.
 
@@ -110,6 +132,7 @@ class WorkerConfig:
         request_timeout_s: wall-clock limit of one request; 0 means the runtime's.
         reset_to_baseline: after each request, restore what the script had at its first
             ``frankenphp_handle_request()``: environment, ini entries, handlers, locale, umask, directory.
+        position: where a configuration file names the script, for messages; makes no difference between workers.
     """
 
     file: str
@@ -123,6 +146,7 @@ class WorkerConfig:
     max_consecutive_failures: int = 6
     request_timeout_s: float = 0.0
     reset_to_baseline: bool = True
+    position: Position = field(default=NOWHERE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _require(bool(self.file), "a worker needs a script file", "worker")

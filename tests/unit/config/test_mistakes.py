@@ -415,7 +415,7 @@ class TestPhp:
             ),
             (
                 in_frankenphp("max_threads 8") + in_php("worker b.php {", "\tmax_threads 9", "}"),
-                "3:3: max_threads 9 of the worker b.php must not be greater than the 8 of frankenphp: lower it, or raise the other",
+                "8:10: max_threads 9 of the worker b.php must not be greater than the 8 of frankenphp: lower it, or raise the other",
             ),
             (in_frankenphp("php_ini a"), "3:11: frankenphp php_ini needs more; write it as php_ini <name> <value>"),
             (

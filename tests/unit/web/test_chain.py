@@ -12,7 +12,6 @@ from howdah.config.http import (
     HeaderOperation,
     MethodMatch,
     PathMatch,
-    Position,
     RequestBody,
     Respond,
     Rewrite,
@@ -21,6 +20,7 @@ from howdah.config.http import (
     Step,
     Vars,
 )
+from howdah.config.model import Position
 from howdah.errors import ConfigError, QueueFull
 from tests.unit.fakes import whole
 from tests.unit.web.building import Built, ask, php_server, site, step

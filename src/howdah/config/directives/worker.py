@@ -9,7 +9,7 @@ from howdah.config import units
 from howdah.config.context import Context
 from howdah.config.dispenser import Dispenser
 from howdah.config.lexer import Token
-from howdah.config.model import WorkerConfig
+from howdah.config.model import Position, WorkerConfig
 
 DEFAULT_WATCH = "./**/*.{env,php,twig,yaml,yml}"
 _KEYS = (
@@ -79,8 +79,8 @@ def read_worker(line: Dispenser, context: Context, *, is_global: bool) -> ReadWo
     num, most = fields.get("num"), fields.get("max_threads")
     if isinstance(num, int) and isinstance(most, int) and 0 < most < num:
         raise line.error(f"max_threads ({most}) of a worker must not be smaller than its num ({num})")
-    script = context.fixed(line, file)
-    return ReadWorker(context.make(line, WorkerConfig, file=script, **fields), file, line)
+    script, position = context.fixed(line, file), Position(file.file, file.line, file.column)
+    return ReadWorker(context.make(line, WorkerConfig, file=script, position=position, **fields), file, line)
 
 
 def _read_short(line: Dispenser, fields: dict[str, object]) -> Token | None:
