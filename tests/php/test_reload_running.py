@@ -219,6 +219,36 @@ class TestWorkers:
         assert one.server.statistics()["workers"] == []
         assert one.server.get("/counter").status_code == 404
 
+    @pytest.mark.may_leak  # threads that the new workers had stay, ready for others
+    @pytest.mark.log_noise(
+        "nothing is changed", "PHP Fatal|failed on restart|no_such_function|Stack trace|^#|thrown in"
+    )
+    def test_a_worker_that_does_not_boot_leaves_the_others_as_they_were(
+        self, running: Callable[..., Running], tmp_path: Path
+    ) -> None:
+        one = running(
+            (_OPTIONS + _SITE).replace("num_threads 2", "num_threads 6").replace("max_threads 6", "max_threads 8")
+        )
+        good, broken = tmp_path / "good.php", tmp_path / "broken.php"
+        good.write_text("<?php while (frankenphp_handle_request(fn() => print('good'))) {}")
+        broken.write_text("<?php no_such_function();")
+
+        def with_workers(num: int, more: str = "") -> str:
+            block = f"worker {{\n file {good}\n num {num}\n match /good\n}}\n{more}"
+            return one.text.replace("php_server", f"php_server {{\n{block}}}")
+
+        def threads() -> tuple[int, int]:
+            numbers = one.server.statistics()
+            return numbers["workers"][0]["threads"], numbers["num_threads"]
+
+        one.write(with_workers(1))
+        one.reload()
+        wait_until(lambda: threads() == (1, 6), "the threads of the first configuration")
+        one.write(with_workers(3, f"worker {{\n file {broken}\n max_consecutive_failures 0\n num 1\n}}\n"))
+        one.hang_up("nothing is changed: .*no_such_function")
+        assert one.server.get("/good").text == "good"
+        wait_until(lambda: threads() == (1, 6), "the threads that were there before")
+
 
 class TestCode:
     def test_reload_compiles_changed_scripts_and_follows_links_anew(
