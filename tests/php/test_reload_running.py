@@ -12,6 +12,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -218,6 +219,36 @@ class TestWorkers:
         one.reload()
         assert one.server.statistics()["workers"] == []
         assert one.server.get("/counter").status_code == 404
+
+    @pytest.mark.may_leak  # see above
+    def test_bounds_of_queues_change_in_place(self, running: Callable[..., Running], tmp_path: Path) -> None:
+        options = _OPTIONS.replace("max_threads 6", "max_threads 2\n\t\tmax_queue 100")
+        script, entered, gate = tmp_path / "held.php", tmp_path / "entered", tmp_path / "gate"
+        code = f"touch('{entered}'); while (!file_exists('{gate}')) {{ usleep(1000); clearstatcache(); }} echo 'held';"
+        script.write_text(f"<?php while (frankenphp_handle_request(function () {{ {code} }})) {{}}")
+        (tmp_path / "classic.php").write_text(f"<?php {code}")
+        worker = f"worker {{\n file {script}\n num 1\n match /worker\n}}"
+        site = f"http://held.test:PORT {{\n root {tmp_path}\n php_server {{\n {worker}\n }}\n}}\n"
+        one = running(options + _SITE + site)
+
+        def ask(path: str) -> int:
+            return one.server.get(path, headers={"host": "held.test"}).status_code
+
+        one.write(one.text.replace("max_queue 100", "max_queue 0").replace("num 1\n", "num 1\n max_queue 1\n"))
+        one.reload()
+        with ThreadPoolExecutor(3) as clients:
+            for path in ("/worker", "/classic.php"):
+                held = [clients.submit(ask, path)]
+                wait_until(entered.exists, "the script to run")
+                if path == "/worker":
+                    held.append(clients.submit(ask, path))
+                    wait_until(lambda: one.server.worker()["queue_waiting"] == 1, "one request to wait")
+                assert ask(path) == 503
+                gate.touch()
+                assert [answer.result() for answer in held] == [200] * len(held)
+                gate.unlink()
+                entered.unlink()
+        assert one.server.worker()["boot_failures"] == one.server.worker()["restarts"] == 0
 
     @pytest.mark.may_leak  # threads that the new workers had stay, ready for others
     @pytest.mark.log_noise(

@@ -21,7 +21,7 @@ from howdah.runtime.sizing import Sizing, usable_cores
 from howdah.runtime.workers import Member, WorkerTable
 
 if TYPE_CHECKING:
-    from howdah.config.model import RuntimeConfig
+    from howdah.config.model import RuntimeConfig, WorkerConfig
 
 _log = logging.getLogger("howdah.runtime")
 
@@ -38,7 +38,7 @@ def check_reload(before: RuntimeConfig, after: RuntimeConfig) -> None:
     Raises:
         ConfigError: names the setting and says to restart.
     """
-    for name in ("php_ini", "debug", "thread_stack_size_bytes", "max_queue"):
+    for name in ("php_ini", "debug", "thread_stack_size_bytes"):
         if getattr(before, name) != getattr(after, name):
             setting = name.removesuffix("_bytes")
             raise ConfigError(
@@ -102,7 +102,7 @@ class Crew:
             self.fleet.add(pool, pool.base)
 
     def _open(self, member: Member) -> WorkerPool:
-        number = native.pool_open(self.config.max_queue)
+        number = native.pool_open(self._max_queue(member.worker))
         pool = WorkerPool(number, member.name, member.worker, member.env, base=0, max_threads=0)
         pool.site = member.site_name
         return pool
@@ -113,10 +113,15 @@ class Crew:
         self.regular.base = sizing.regular_threads
         self.regular.max_threads = sizing.max_threads - sum(size.num for size in sizing.workers)
         self.regular.max_requests = self.config.max_requests
+        native.pool_bound(self.regular.number, self.config.max_queue)
         for pool, size in zip(self.workers, sizing.workers, strict=True):
             pool.base, pool.max_threads = size.num, size.max
             pool.max_requests = pool.worker.max_requests or self.config.max_requests
+            native.pool_bound(pool.number, self._max_queue(pool.worker))
         self._sizing = sizing
+
+    def _max_queue(self, worker: WorkerConfig) -> int:
+        return self.config.max_queue if worker.max_queue is None else worker.max_queue
 
     def wait_booted(self, boot_timeout_s: float, pools: Sequence[Pool] | None = None) -> EngineError | None:
         """Wait until every thread of the start is ready; for a worker that is when its script has booted.

@@ -17,6 +17,7 @@ _KEYS = (
     "file",
     "match",
     "max_consecutive_failures",
+    "max_queue",
     "max_requests",
     "max_threads",
     "name",
@@ -51,6 +52,7 @@ def read_worker(line: Dispenser, context: Context, *, is_global: bool) -> ReadWo
             match                    <paths...>
             max_threads              <threads>
             max_requests             <requests>
+            max_queue                <requests>
             max_consecutive_failures <number>|-1
             request_timeout          <duration>
             reset_to_baseline        true|false
@@ -95,7 +97,7 @@ def _read_short(line: Dispenser, fields: dict[str, object]) -> Token | None:
 
 def _read_option(option: Dispenser, context: Context, fields: dict[str, object]) -> None:
     match option.name:
-        case "num" | "max_threads" | "max_requests":
+        case "num" | "max_threads" | "max_requests" | "max_queue":
             fields[option.name] = units.count(option, option.argument("a number"))
         case "name":
             fields["name"] = context.fixed(option, option.argument("a name"))
