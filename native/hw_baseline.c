@@ -13,6 +13,7 @@
 
 #include "hw_env.h"
 #include "hw_locale.h"
+#include "hw_reset.h"
 
 /* A stack of handlers and the one in force. */
 typedef struct {
@@ -303,6 +304,7 @@ void hw_baseline_restore(void)
     EG(user_error_handler_error_reporting) = base.errors.reporting;
     restore_handlers(&base.exceptions, &EG(user_exception_handler), &EG(user_exception_handlers), NULL);
     restore_ini();
+    hw_reset_memory_limit();
     restore_env();
     restore_timezone();
     restore_directory();

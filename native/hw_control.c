@@ -252,6 +252,25 @@ static hw_queue_t *queue_argument(PyObject *argument)
     return PyErr_Occurred() ? NULL : pool_argument((unsigned)pool);
 }
 
+static PyObject *pool_bound(PyObject *module, PyObject *args)
+{
+    unsigned pool;
+    Py_ssize_t max_waiting;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "In:pool_bound", &pool, &max_waiting)) {
+        return NULL;
+    }
+    if (max_waiting < 0) {
+        return PyErr_Format(PyExc_ValueError, "max_waiting is negative");
+    }
+    hw_queue_t *queue = pool_argument(pool);
+    if (queue == NULL) {
+        return NULL;
+    }
+    hw_queue_bound(queue, (size_t)max_waiting);
+    Py_RETURN_NONE;
+}
+
 static PyObject *pool_free(PyObject *module, PyObject *argument)
 {
     (void)module;
@@ -383,6 +402,7 @@ static PyMethodDef methods[] = {
     {"slot_info", slot_info, METH_O, NULL},
     {"new_code", new_code, METH_NOARGS, NULL},
     {"pool_open", pool_open, METH_O, NULL},
+    {"pool_bound", pool_bound, METH_VARARGS, NULL},
     {"pool_free", pool_free, METH_O, NULL},
     {"pool_close", pool_close, METH_O, NULL},
     {"pool_flush", pool_flush, METH_VARARGS, NULL},

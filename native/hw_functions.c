@@ -234,9 +234,9 @@ static PHP_RSHUTDOWN_FUNCTION(howdah)
     /* After shutdown functions and destructors, also where one of them forked; before session and uploads, which belong
      * to the request that goes on in the server. */
     hw_fork_exit_if_child(EG(exit_status));
-    hw_opcache_look();
-    hw_locale_request_end();
     hw_timer_hide();
+    hw_locale_request_end();
+    hw_opcache_look(); /* last: it calls a function of PHP, which may bail out */
     return SUCCESS;
 }
 

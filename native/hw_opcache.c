@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "hw_port.h"
+#include "hw_reset.h"
 #include "hw_timer.h"
 
 #define LOOK_EVERY_NS ((int64_t)1000000000)
+#define SPARE_BYTES   ((size_t)4 << 20) /* two of the chunks in which PHP gets its memory */
 
 static int lock_fd = -1;             /* written by php-main while no PHP thread lives */
 static _Atomic int64_t next_look_ns; /* by compare-and-swap, any PHP thread */
@@ -168,13 +170,26 @@ static bool ask(hw_opcache_status_t *status)
     return called;
 }
 
+/* What we ask for is not to be refused, nor to end a worker's script, because the request has used up its
+ * memory_limit: after endless recursion, say, the call of a function needs another page of PHP's stack. */
+static bool ask_with_memory_to_spare(hw_opcache_status_t *status)
+{
+    if (PG(memory_limit) <= 0) {
+        return ask(status);
+    }
+    (void)zend_set_memory_limit((size_t)PG(memory_limit) + SPARE_BYTES);
+    bool answered = ask(status);
+    hw_reset_memory_limit();
+    return answered;
+}
+
 void hw_opcache_look(void)
 {
     hw_opcache_status_t status = {0};
     int64_t now = hw_port_now_ns();
     int64_t due = atomic_load_explicit(&next_look_ns, memory_order_relaxed);
     if (lock_fd >= 0 && now >= due && atomic_compare_exchange_strong(&next_look_ns, &due, now + LOOK_EVERY_NS)) {
-        if (ask(&status)) {
+        if (ask_with_memory_to_spare(&status)) {
             atomic_store_explicit(&pending, status.restart_pending, memory_order_relaxed);
         }
     }

@@ -38,8 +38,9 @@ HW_HIDDEN void hw_opcache_thread_begin(void);
 HW_HIDDEN void hw_opcache_unguard(void);
 
 /* Looks whether OPcache waits for a wipe, at most once a second; for the end of each request. A request of our own
- * every second would start sessions and whatever else extensions do in request start-ups. Thread: php, in RSHUTDOWN.
- * Locks: none. Owns: nothing. Fails: silently, it is looked again a second later. */
+ * every second would start sessions and whatever else extensions do in request start-ups. May bail out, though not for
+ * want of memory. Thread: php, in RSHUTDOWN. Locks: none. Owns: nothing. Fails: silently, it is looked again a second
+ * later. */
 HW_HIDDEN void hw_opcache_look(void);
 
 /* What was seen last; true also after opcache_reset() was called.

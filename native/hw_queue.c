@@ -63,6 +63,13 @@ hw_queue_t *hw_queue_new(size_t max_waiting, unsigned max_threads)
     return queue;
 }
 
+void hw_queue_bound(hw_queue_t *queue, size_t max_waiting)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->waiting_max = max_waiting;
+    pthread_mutex_unlock(&queue->lock);
+}
+
 void hw_queue_free(hw_queue_t *queue)
 {
     if (queue == NULL) {

@@ -26,6 +26,9 @@ typedef enum { HW_PUSH_OK, HW_PUSH_FULL, HW_PUSH_CLOSED, HW_PUSH_DEFERRED } hw_p
  * Thread: any. Locks: none. Owns: new. Fails: NULL, out of memory. */
 HW_HIDDEN hw_queue_t *hw_queue_new(size_t max_waiting, unsigned max_threads);
 
+/* Another bound; what waits already stays. Thread: any. Locks: takes the queue's. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_queue_bound(hw_queue_t *queue, size_t max_waiting);
+
 /* No thread may wait in it any more. Thread: any. Locks: none. Owns: frees. Fails: never. */
 HW_HIDDEN void hw_queue_free(hw_queue_t *queue);
 

@@ -182,6 +182,23 @@ void hw_reset_gap_end(void)
     zend_llist_clean(&SG(sapi_headers).headers);
 }
 
+/* -- memory_limit -- */
+
+void hw_reset_memory_limit(void)
+{
+    if (PG(memory_limit) <= 0) {
+        return;
+    }
+    size_t limit = (size_t)PG(memory_limit);
+    if (zend_memory_usage(1) > limit) {
+        zend_mm_gc(zend_mm_get_heap()); /* freed pieces hold their pages until then */
+    }
+    /* Twice: a call that has to give chunks back to the system leaves the limit as it was (seen in 8.2). */
+    if (zend_set_memory_limit(limit) == SUCCESS) {
+        (void)zend_set_memory_limit(limit);
+    }
+}
+
 /* -- shutdown functions -- */
 
 void hw_reset_shutdown_functions_part(void)

@@ -25,6 +25,10 @@ HW_HIDDEN void hw_reset_request_end(void);
 HW_HIDDEN void hw_reset_gap_begin(void);
 HW_HIDDEN void hw_reset_gap_end(void);
 
+/* Has memory_limit count again where PHP could not lower it when it put the entry back, since more was in use.
+ * Thread: php. Locks: none. Owns: nothing. Fails: the old limit holds while more than the new one is in use. */
+HW_HIDDEN void hw_reset_memory_limit(void);
+
 /* Functions registered for the end of the script are kept apart while a request runs, so that those of the request run
  * at its end. After hw_reset_shutdown_functions_join() both run at the end of the script.
  * Thread: php. Locks: none. Owns: nothing. Fails: hw_reset_shutdown_functions_run() may leave by longjmp. */

@@ -17,6 +17,7 @@
 #include "hw_log.h"
 #include "hw_opcache.h"
 #include "hw_port.h"
+#include "hw_reset.h"
 #include "hw_sapi.h"
 #include "hw_thread.h"
 #include "hw_timer.h"
@@ -24,9 +25,10 @@
 __thread hw_thread_t *hw_self;
 static __thread hw_thread_t storage;
 
-static _Atomic int storages;        /* threads that have PHP storage now; each thread for itself */
-static _Atomic uint64_t code_epoch; /* any thread; counts the times at which code may have changed */
-static __thread uint64_t seen_code; /* the value at which this thread cleaned its realpath cache */
+static _Atomic int storages;              /* threads that have PHP storage now; each thread for itself */
+static _Atomic uint64_t code_epoch;       /* any thread; counts the times at which code may have changed */
+static __thread uint64_t seen_code;       /* the value at which this thread cleaned its realpath cache */
+static __thread zend_file_handle *script; /* of the script that runs, on the stack of execute() */
 
 /* -- boot and end -- */
 
@@ -183,11 +185,20 @@ void hw_thread_unbind(hw_thread_t *self)
     hw_request_release(request);
 }
 
-/* Runs the script. What bails out inside it is caught inside php_execute_script().
- * Volatile because zend_bailout is a longjmp. */
+/* PHP holds the file of a script open as long as the script runs, though it never reads it once it is compiled. */
+void hw_thread_close_script(hw_thread_t *self)
+{
+    if (script->in_list) { /* else it is not open: OPcache had the code, or the script is still to be compiled */
+        zend_destroy_file_handle(script);
+        zend_stream_init_filename(script, self->boot->script_filename.data); /* for execute() to destroy */
+    }
+}
+
+/* Runs the script. What bails out inside it is caught inside php_execute_script(). */
 static void execute(hw_thread_t *self)
 {
     zend_file_handle file;
+    script = &file;
     /* The script's folder is its working directory. PHP would do this too, but also go back after the script, which
      * costs a stat and has no effect: the virtual working directory ends with the request. */
     VCWD_CHDIR_FILE(self->request->script_filename.data);
@@ -231,6 +242,7 @@ bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
     volatile bool started = false;
     volatile bool shut_down = false;
     hw_timer_reveal();
+    hw_reset_memory_limit();
     zend_first_try
     {
         if (php_request_startup() == SUCCESS) {
@@ -255,9 +267,10 @@ bool hw_thread_serve(hw_thread_t *self, void (*before_end)(hw_thread_t *self))
         abandon();
     }
     if (!healthy) {
-        hw_log_printf(HW_LOG_ERROR, self->request->id,
-                      started ? "PHP failed in the shutdown of a request: the thread is replaced"
-                              : "PHP failed in the start-up of a request: the thread is replaced");
+        /* Only where it failed before PHP could say a word is there no reason. */
+        hw_log_printf(HW_LOG_ERROR, self->request->id, "PHP failed in the %s of a request: the thread is replaced (%s)",
+                      started ? "shutdown" : "start-up",
+                      PG(last_error_message) != NULL ? ZSTR_VAL(PG(last_error_message)) : "it gave no reason");
         hw_sapi_fail_response(self);
     }
     return healthy;

@@ -90,6 +90,10 @@ HW_HIDDEN void hw_thread_free(unsigned slot);
  * Thread: php. Locks: none. Owns: nothing. Fails: never. */
 HW_HIDDEN void hw_thread_note_memory(hw_thread_t *self);
 
+/* Closes the file of the worker's script that runs.
+ * Thread: php, at the end of boot. Locks: none. Owns: nothing. Fails: never. */
+HW_HIDDEN void hw_thread_close_script(hw_thread_t *self);
+
 /* Hands the collected output over; with `end` the response is complete.
  * Thread: php, in a request. Locks: takes the record's. Fails: false when the client has left. */
 HW_HIDDEN bool hw_thread_hand_off(hw_thread_t *self);

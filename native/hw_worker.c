@@ -149,6 +149,7 @@ static bool end_boot(hw_thread_t *self)
     if (run.reset) {
         hw_baseline_take();
     }
+    hw_thread_close_script(self);
     note_memory(self);
     become_ready(self->slot);
     return true;

@@ -116,7 +116,7 @@ def _runtime_keys() -> dict[str, str]:
 
 
 def _worker_table() -> str:
-    names = [one.name for one in fields(WorkerConfig)]
+    names = [one.name for one in fields(WorkerConfig) if one.compare]  # the position is no option
     return _table(WorkerConfig, {name.removesuffix("_s"): name for name in names})
 
 

@@ -3,7 +3,7 @@
 """Build and run the tests of the pure C parts, plain and under sanitizers; needs gcc, no PHP and no build system.
 
 Every ``test_*.c`` beside this file is a program. Its second line, ``// links: hw_a.c hw_b.c``, names the files of
-native/ that belong to it; ``check.h`` tells the rest. To add a test, add such a file.
+native/ that belong to it, and may be repeated; ``check.h`` tells the rest. To add a test, add such a file.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ def read_links(test: Path) -> list[Path]:
     Raises:
         NativeTestError: there is no ``// links:`` line, or it names a file that does not exist.
     """
-    found = _LINKS.search(test.read_text(encoding="utf-8"))
-    if found is None:
+    found = _LINKS.findall(test.read_text(encoding="utf-8"))
+    if not found:
         msg = f"{test.name}: the second line must name its sources: // links: hw_body.c hw_spool.c"
         raise NativeTestError(msg)
-    paths = [NATIVE / name for name in found[1].split()]
+    paths = [NATIVE / name for name in " ".join(found).split()]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         msg = f"{test.name}: native/ has no {', '.join(missing)}; correct its line '// links:'"

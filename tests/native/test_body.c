@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-// links: hw_body.c hw_spool.c hw_port.c
+// links: hw_body.c hw_body_consumer.c hw_body_producer.c hw_spool.c hw_port.c
 /* A body on one thread: order, limits, ends. */
 #include "body_support.h"
 

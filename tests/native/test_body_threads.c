@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-// links: hw_body.c hw_spool.c hw_port.c
+// links: hw_body.c hw_body_consumer.c hw_body_producer.c hw_spool.c hw_port.c
 /* A body between two threads: random sizes across memory and file, waits, and cancel from a third thread. */
 #include "body_support.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-// links: hw_queue.c hw_request.c hw_log.c hw_channel.c hw_body.c hw_spool.c hw_port.c
+// links: hw_queue.c hw_request.c hw_log.c hw_channel.c
+// links: hw_body.c hw_body_consumer.c hw_body_producer.c hw_spool.c hw_port.c
 #include "hw_queue.h"
 
 #include <pthread.h>
@@ -54,6 +55,31 @@ static void a_full_queue_refuses_and_counts(void)
     hw_request_release(first);
     hw_request_release(first);
     hw_request_release(second);
+    hw_queue_free(queue);
+    sample_free(&sample);
+}
+
+static void another_bound_counts_for_what_comes_and_not_for_what_waits(void)
+{
+    sample_t sample = sample_new();
+    hw_queue_t *queue = hw_queue_new(1, 1);
+    hw_request_t *requests[3];
+    for (int i = 0; i < 3; i++) {
+        requests[i] = sample_request(&sample);
+    }
+    CHECK(hw_queue_push(queue, requests[0], false) == HW_PUSH_OK);
+    CHECK(hw_queue_push(queue, requests[1], false) == HW_PUSH_FULL);
+    hw_queue_bound(queue, 2);
+    CHECK(hw_queue_push(queue, requests[1], false) == HW_PUSH_OK);
+    hw_queue_bound(queue, 0);
+    CHECK(hw_queue_push(queue, requests[2], false) == HW_PUSH_FULL);
+    for (int i = 0; i < 2; i++) {
+        CHECK(pop(queue, 0) == requests[i]);
+        hw_request_release(requests[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        hw_request_release(requests[i]);
+    }
     hw_queue_free(queue);
     sample_free(&sample);
 }
@@ -333,6 +359,7 @@ int main(void)
     RUN(brief_requests_share_a_thread_until_all_are_wanted);
     RUN(requests_leave_in_the_order_they_came);
     RUN(a_full_queue_refuses_and_counts);
+    RUN(another_bound_counts_for_what_comes_and_not_for_what_waits);
     RUN(a_waiting_request_can_be_cancelled_once);
     RUN(a_closed_queue_serves_what_waits_and_no_more);
     RUN(every_request_is_served_or_cancelled_once);

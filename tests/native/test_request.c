@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-// links: hw_request.c hw_log.c hw_channel.c hw_body.c hw_spool.c hw_port.c
+// links: hw_request.c hw_log.c hw_channel.c
+// links: hw_body.c hw_body_consumer.c hw_body_producer.c hw_spool.c hw_port.c
 #include "hw_request.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-// links: hw_body.c hw_spool.c hw_port.c
+// links: hw_body.c hw_body_consumer.c hw_body_producer.c hw_spool.c hw_port.c
 /* Files of bodies: disk full, folders that cannot be used, holes, errors while reading, large files. */
 #include "body_support.h"
 

@@ -16,6 +16,7 @@ import pytest
 
 from howdah.admin.client import AdminClient, AdminRefused
 from tests.php.harness.commands import howdah
+from tests.php.harness.control import ask
 from tests.php.harness.ports import free_port
 from tests.php.harness.server import Server, ServerFactory
 from tests.php.harness.waiting import wait_until
@@ -59,6 +60,12 @@ while (frankenphp_handle_request(function () use (&$count, $boots) {
     echo json_encode(['boot' => $boots, 'count' => ++$count, 'version' => VERSION_HERE]);
 })) {}
 """
+# Says that it boots, and boots only while there is no gate.
+GATED = """<?php
+file_put_contents(__DIR__ . '/boots', 'x', FILE_APPEND);
+while (clearstatcache() ?? is_file(__DIR__ . '/gate')) { usleep(2000); }
+while (frankenphp_handle_request(function () { echo 'other'; })) {}
+"""
 BLOCKING = """
 import time
 
@@ -90,6 +97,11 @@ class Site:
     def threads(self) -> list[dict[str, Any]]:
         states: list[dict[str, Any]] = self.admin.threads()["ThreadDebugStates"]
         return states
+
+
+def blocking_calls(server: Server) -> int:
+    """How many calls at once have blocked a thread of the server's so far; the loop starts one only if none is idle."""
+    return sum(name.startswith("uvloop_") for name in ask(server.control_path, "thread_names"))
 
 
 def make_root(root: Path) -> Path:
@@ -199,6 +211,29 @@ def test_restarts_at_once_all_see_the_new_code(site: Site, in_parallel: ThreadPo
         for restart in restarts:
             restart.result()
             assert site.worker()["version"] == int(version)
+
+
+def test_a_restart_asked_for_during_another_returns_after_one_that_began_later_and_shares_it(
+    own_caddyfile: ServerFactory, tmp_path: Path, in_parallel: ThreadPoolExecutor
+) -> None:
+    root, gate, boots = make_root(tmp_path), tmp_path / "gate", tmp_path / "boots"
+    (root / "other.php").write_text(GATED)
+    address = f"127.0.0.1:{free_port()}"
+    text = CADDYFILE.format(admin=address, root=root)
+    site = Site(own_caddyfile(text, root), AdminClient(address), root, text)
+    gate.touch()
+    boots.unlink()
+    calls = [in_parallel.submit(site.admin.restart_workers)]
+    wait_until(boots.exists, "the first restart to boot the last worker")  # the first one has booted by then
+    write_worker(root, "2")
+    calls += [in_parallel.submit(site.admin.restart_workers) for _ in range(3)]
+    wait_until(lambda: blocking_calls(site.server) >= 4, "four calls to wait in the server")
+    assert not any(call.done() for call in calls)
+    gate.unlink()
+    for call in calls:
+        call.result()
+    assert site.worker()["version"] == 2
+    assert boots.read_text() == "xx", "one restart for the first call and one for the three others"
 
 
 @pytest.mark.log_noise("boot", "parse error", "syntax error", "admin request failed")

@@ -12,6 +12,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,7 +124,10 @@ class TestByFile:
                 lambda text: text.replace("num_threads 2", "num_threads 2\n\t\tphp_ini memory_limit 1G"),
                 "php_ini.*restart",
             ),
-            (lambda text: text.replace("num_threads 2", "num_threads 2\n\t\tworker /no/such.php"), "/no/such.php"),
+            (
+                lambda text: text.replace("num_threads 2", "num_threads 2\n\t\tworker /no/such.php"),
+                r"Caddyfile:5:10: worker script /no/such.php does not exist; create it",
+            ),
             (lambda text: text + f"http://127.0.0.1:{TAKEN.getsockname()[1]} {{\n}}\n", "in use"),
         ],
         ids=["brace", "directive", "root", "certificate", "php.ini", "worker", "port"],
@@ -174,6 +178,11 @@ class TestByAdmin:
         assert one.turn() == "command"
         one.write("nonsense {")
         assert howdah("reload", "-c", str(one.file)).returncode == 2
+        one.write(one.text.replace("php_server", "php_server {\n\t\tworker /no/such.php\n\t}"))
+        refused = howdah("reload", "-c", str(one.file))
+        assert refused.returncode == 1
+        assert f"{one.file}:12:10: worker script /no/such.php does not exist" in refused.stderr
+        assert one.turn() == "command"
         assert howdah("stop", "--address", f"localhost:{one.admin}").returncode == 0
         assert one.server.wait_ended(10) == 0
 
@@ -210,6 +219,66 @@ class TestWorkers:
         one.reload()
         assert one.server.statistics()["workers"] == []
         assert one.server.get("/counter").status_code == 404
+
+    @pytest.mark.may_leak  # see above
+    def test_bounds_of_queues_change_in_place(self, running: Callable[..., Running], tmp_path: Path) -> None:
+        options = _OPTIONS.replace("max_threads 6", "max_threads 2\n\t\tmax_queue 100")
+        script, entered, gate = tmp_path / "held.php", tmp_path / "entered", tmp_path / "gate"
+        code = f"touch('{entered}'); while (!file_exists('{gate}')) {{ usleep(1000); clearstatcache(); }} echo 'held';"
+        script.write_text(f"<?php while (frankenphp_handle_request(function () {{ {code} }})) {{}}")
+        (tmp_path / "classic.php").write_text(f"<?php {code}")
+        worker = f"worker {{\n file {script}\n num 1\n match /worker\n}}"
+        site = f"http://held.test:PORT {{\n root {tmp_path}\n php_server {{\n {worker}\n }}\n}}\n"
+        one = running(options + _SITE + site)
+
+        def ask(path: str) -> int:
+            return one.server.get(path, headers={"host": "held.test"}).status_code
+
+        one.write(one.text.replace("max_queue 100", "max_queue 0").replace("num 1\n", "num 1\n max_queue 1\n"))
+        one.reload()
+        with ThreadPoolExecutor(3) as clients:
+            for path in ("/worker", "/classic.php"):
+                held = [clients.submit(ask, path)]
+                wait_until(entered.exists, "the script to run")
+                if path == "/worker":
+                    held.append(clients.submit(ask, path))
+                    wait_until(lambda: one.server.worker()["queue_waiting"] == 1, "one request to wait")
+                assert ask(path) == 503
+                gate.touch()
+                assert [answer.result() for answer in held] == [200] * len(held)
+                gate.unlink()
+                entered.unlink()
+        assert one.server.worker()["boot_failures"] == one.server.worker()["restarts"] == 0
+
+    @pytest.mark.may_leak  # threads that the new workers had stay, ready for others
+    @pytest.mark.log_noise(
+        "nothing is changed", "PHP Fatal|failed on restart|no_such_function|Stack trace|^#|thrown in"
+    )
+    def test_a_worker_that_does_not_boot_leaves_the_others_as_they_were(
+        self, running: Callable[..., Running], tmp_path: Path
+    ) -> None:
+        one = running(
+            (_OPTIONS + _SITE).replace("num_threads 2", "num_threads 6").replace("max_threads 6", "max_threads 8")
+        )
+        good, broken = tmp_path / "good.php", tmp_path / "broken.php"
+        good.write_text("<?php while (frankenphp_handle_request(fn() => print('good'))) {}")
+        broken.write_text("<?php no_such_function();")
+
+        def with_workers(num: int, more: str = "") -> str:
+            block = f"worker {{\n file {good}\n num {num}\n match /good\n}}\n{more}"
+            return one.text.replace("php_server", f"php_server {{\n{block}}}")
+
+        def threads() -> tuple[int, int]:
+            numbers = one.server.statistics()
+            return numbers["workers"][0]["threads"], numbers["num_threads"]
+
+        one.write(with_workers(1))
+        one.reload()
+        wait_until(lambda: threads() == (1, 6), "the threads of the first configuration")
+        one.write(with_workers(3, f"worker {{\n file {broken}\n max_consecutive_failures 0\n num 1\n}}\n"))
+        one.hang_up("nothing is changed: .*no_such_function")
+        assert one.server.get("/good").text == "good"
+        wait_until(lambda: threads() == (1, 6), "the threads that were there before")
 
 
 class TestCode:

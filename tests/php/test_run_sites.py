@@ -242,6 +242,14 @@ class TestMistakes:
     def test_no_site(self, tmp_path: Path) -> None:
         refused(run_with("{\n\tadmin off\n}\n", tmp_path), 2, "has no site")
 
+    @pytest.mark.parametrize(
+        ("worker", "position"), [("worker /no/such.php", "3:8"), ("worker {\nfile /no/such.php\n}", "4:6")]
+    )
+    def test_missing_script_of_a_worker(self, tmp_path: Path, worker: str, position: str) -> None:
+        text = f":{free_port()} {{\nphp_server {{\n{worker}\n}}\n}}\n"
+        said = f"Caddyfile:{position}: worker script /no/such.php does not exist; create it"
+        refused(run_with(text, tmp_path), 2, said)
+
     def test_certificate_that_the_http_server_would_end_by(self, tmp_path: Path) -> None:
         from cryptography import x509
 

@@ -17,7 +17,8 @@ from tests.php.harness.commands import python
 _STATES = Path(__file__).parents[2] / "tools" / "states.toml"
 
 _SETUP = """
-import json, os, sys, threading, time
+import json, logging, os, sys, threading, time
+from pathlib import Path
 from howdah import Request, Runtime
 from howdah.engine.native import native
 from howdah.runtime.site import Site
@@ -30,6 +31,13 @@ def until(condition, bound_s=5):
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true"
         time.sleep(0.005)
+lines = []
+class Lines(logging.Handler):
+    def emit(self, record):
+        lines.append(record.getMessage())
+logging.getLogger("howdah").addHandler(Lines())
+def timers():
+    return Path("/proc/self/timers").read_text().count("notify:")
 """
 
 
@@ -52,15 +60,46 @@ for _ in range(5):
     statuses.append(runtime.handle(request(b"/hello.php")).status)
     threads.add(runtime.statistics().threads[0].thread_id)
 statistics = runtime.statistics()
-print(json.dumps([statuses, len(threads), statistics.threads[0].lives, statistics.open, statistics.completed]))
+until(lambda: sum("in the start-up" in line for line in lines) == 5)
+reasons = [line for line in lines if "in the start-up" in line]
+numbers = [len(threads), statistics.threads[0].lives, statistics.open, statistics.completed]
+print(json.dumps([statuses, *numbers, reasons, timers()]))
 runtime.stop()
 """)
-    statuses, threads, lives, still_open, completed = seen
+    statuses, threads, lives, still_open, completed, reasons, timers = seen
     assert statuses == [500, 200] * 5
+    assert all("the thread is replaced (Allowed memory size of" in reason for reason in reasons), reasons
+    assert timers == 2, "of the thread and of php-main: those of the threads that are gone are gone, too"
     assert threads == 5
     assert lives == 6
     assert still_open == 0
     assert completed == 10
+
+
+@pytest.mark.slow
+def test_a_request_that_has_used_up_its_stack_leaves_the_next_one_a_thread_that_is_well() -> None:
+    """Once a second OPcache is asked for its state at the end of a request, which needs memory of PHP's own.
+
+    It failed after endless recursion; then PHP deleted the timer that the thread takes from request to request.
+    """
+    seen = run("""
+runtime = Runtime(num_threads=1, php_ini={"display_errors": "1"})
+runtime.start()
+def text(target):
+    return runtime.handle(request(target)).body.decode()
+answers = [text(b"/hello.php?i=1")]
+time.sleep(1.1)  # the second that is to pass
+answers += [text(b"/ending.php?how=recursion"), text(b"/hello.php?i=2")]
+thread = runtime.statistics().threads[0]
+print(json.dumps([answers, thread.lives, timers(), [line for line in lines if "PHP failed" in line]]))
+runtime.stop()
+""")
+    answers, lives, timers, failures = seen
+    assert (answers[0], answers[2]) == ("request 1", "request 2")
+    assert answers[1].count("Allowed memory size of") == 1
+    assert lives == 1
+    assert timers == 2, "of the thread and of php-main"
+    assert failures == []
 
 
 def test_a_killed_request_ends_at_once_and_the_next_one_is_innocent() -> None:

@@ -10,6 +10,7 @@ from tests.php.harness.parallel import fetch_parallel
 from tests.php.harness.raw import RawConnection
 from tests.php.harness.server import SCRIPTS, Server, ServerFactory
 from tests.php.harness.waiting import wait_until
+from tests.php.harness.workers import in_mode
 
 ENDINGS = ["normal", "exit", "exception", "fatal", "memory", "timeout", "abort"]
 
@@ -52,6 +53,21 @@ def test_an_untouched_request_looks_as_expected(server: Server) -> None:
         "ob": 0, "included": 1,
     }  # fmt: skip
     assert {name: seen[name] for name in expected} == expected
+
+
+@pytest.mark.log_noise("Allowed memory size")
+@pytest.mark.parametrize("mode", ["classic", "worker"])
+def test_a_memory_limit_that_a_request_has_raised_and_used_is_the_old_one_for_the_next(
+    own_sites: ServerFactory, mode: str
+) -> None:
+    server = in_mode(own_sites, mode, ini={"memory_limit": "32M", "display_errors": "1"})
+
+    def refused(query: str) -> bool:
+        return "Allowed memory size of 33554432 bytes" in server.get(f"/use_memory.php?{query}").text
+
+    assert not refused("mb=400&limit=512M")
+    assert refused("mb=100")
+    assert not refused("mb=10")
 
 
 @pytest.mark.log_noise("PHP (Fatal|Warning)|uncaught|undefined")

@@ -66,7 +66,7 @@ class Storm:
         sync = self.runtime._sync
         assert sync is not None
         channel = sync.channel()
-        request = self.runtime.native_site(self.site).request(
+        request = self.runtime.sites.native(self.site).request(
             channel, *_arguments(self.site, Request(target=target, site=self.site)), None
         )
         answer = sync.run(request, channel)

@@ -7,7 +7,6 @@ ports are not opened.
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,6 +16,7 @@ from howdah.cli.quiet import quiet
 from howdah.config.http import Abort, HttpSite, PythonApp, Routes, ServerModel, Step
 from howdah.config.workers import site_workers
 from howdah.errors import ConfigError
+from howdah.runtime.script import check_worker_file
 from howdah.serve.adminport import refuse_clash
 from howdah.serve.listeners import ListenerPlan, plan, warnings
 from howdah.serve.tls import Pair, choose
@@ -64,11 +64,8 @@ def _check_certificates(listener: ListenerPlan) -> Iterator[str]:
 
 
 def _check_scripts(model: ServerModel) -> None:
-    workers = [*model.runtime.workers, *(worker for site in model.sites for worker in site_workers(site))]
-    for worker in workers:
-        path = os.path.abspath(worker.file)  # noqa: PTH100 - shown as the user wrote it, not resolved
-        if not os.path.isfile(path):  # noqa: PTH113 - beside the other call on names
-            raise ConfigError(f"worker script {path} does not exist; create it or correct the path", directive="worker")
+    for worker in [*model.runtime.workers, *(worker for site in model.sites for worker in site_workers(site))]:
+        check_worker_file(worker)
 
 
 def _without_python(site: HttpSite) -> HttpSite:

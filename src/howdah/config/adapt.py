@@ -13,10 +13,10 @@ from howdah.config.directives.options import Options
 from howdah.config.directives.worker import check_files
 from howdah.config.dispenser import Dispenser
 from howdah.config.dump import parse_json
-from howdah.config.http import HttpServers, HttpSite, Position, ServerModel, Step
+from howdah.config.http import HttpServers, HttpSite, ServerModel, Step
 from howdah.config.imports import read_file
 from howdah.config.lexer import Token
-from howdah.config.model import RuntimeConfig, WorkerConfig
+from howdah.config.model import Position, RuntimeConfig, WorkerConfig
 from howdah.config.order import ALIASES, GROUPED, Placed, sort_directives
 from howdah.config.workers import Names, check_numbers, name_site, site_workers
 from howdah.errors import ConfigError
@@ -114,7 +114,7 @@ def _make_runtime(options: Options, workers: tuple[WorkerConfig, ...], sites: Se
     except ConfigError as error:
         # Every value that can be wrong by itself was checked where it stands; the place of the last word is known.
         line = options.lines.get(error.directive or "")
-        if line is None:
+        if line is None or error.file is not None:
             raise
         raise line.error(error.message) from None
     return runtime

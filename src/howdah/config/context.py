@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from howdah.config import matchers
 from howdah.config.dispenser import DEEPEST, Dispenser
-from howdah.config.http import Action, ErrorRoutes, Log, Matcher, PathMatch, Position, Step, Template, Tls
+from howdah.config.http import Action, ErrorRoutes, Log, Matcher, PathMatch, Step, Template, Tls
 from howdah.config.lexer import Token
+from howdah.config.model import Position
 from howdah.config.placeholders import check_placeholders, fill_environment, has_placeholder
 from howdah.errors import ConfigError
 

@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from howdah.config import http
-from howdah.config.http import Position, ServerModel
+from howdah.config.http import ServerModel
+from howdah.config.model import Position
 from howdah.errors import ConfigError
 
 CONDITIONS: Mapping[str, type] = types.MappingProxyType(

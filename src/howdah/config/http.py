@@ -11,19 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from howdah.config.model import RuntimeConfig, SiteConfig
+from howdah.config.model import NOWHERE, Position, RuntimeConfig, SiteConfig
 
 Template = str
 Algorithm = Literal["zstd", "br", "gzip"]
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where something stands in the configuration; line and column count from 1, 0 means nowhere."""
-
-    file: str = ""
-    line: int = 0
-    column: int = 0
 
 
 # -- matchers ---------------------------------------------------------------------------------------
@@ -362,7 +353,7 @@ class Step:
 
     action: Action
     matcher: Matcher | None = None
-    position: Position = Position()
+    position: Position = NOWHERE
     group: str = ""
 
 
@@ -441,7 +432,7 @@ class HttpSite:
     bind: tuple[str, ...] = ()
     tls: Tls | None = None
     logs: tuple[Log, ...] = ()
-    position: Position = Position()
+    position: Position = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,28 @@ def _require(condition: bool, message: str, directive: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where something stands in the configuration; line and column count from 1, 0 means nowhere."""
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def error(self, message: str, directive: str | None = None) -> ConfigError:
+        """Make an error about what stands here, without a position if that is nowhere."""
+        return ConfigError(
+            message,
+            file=self.file or None,
+            line=self.line or None,
+            column=self.column or None,
+            directive=directive,
+        )
+
+
+NOWHERE = Position()
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """PHP in this process: threads, limits, ini.
 
@@ -43,7 +65,8 @@ class RuntimeConfig:
         max_wait_time_s: longest wait for a thread before 503; 0 waits for ever.
         max_idle_time_s: idle time after which a thread beyond ``num_threads`` may go.
         max_requests: requests after which a thread is recycled; 0 never recycles.
-        max_queue: requests that may wait for a thread; one more gets 503.
+        max_queue: requests that may wait for a regular thread, and as many for each worker that sets none of its own;
+            one more gets 503.
         request_timeout_s: wall-clock limit of one request; 0 is none.
         slow_request_threshold_s: requests slower than this are logged; 0 logs none.
         grace_s: time that running requests get when the runtime stops.
@@ -106,10 +129,12 @@ class WorkerConfig:
         match: paths that go to this worker whether or not such a file exists (workers of a site only).
         max_threads: upper bound of the worker's threads; 0 means the runtime's.
         max_requests: requests after which a thread is recycled; 0 means the runtime's.
+        max_queue: requests that may wait for its threads, one more gets 503; None means the runtime's.
         max_consecutive_failures: boots that may fail one after the other while the server starts; -1 any number.
         request_timeout_s: wall-clock limit of one request; 0 means the runtime's.
         reset_to_baseline: after each request, restore what the script had at its first
             ``frankenphp_handle_request()``: environment, ini entries, handlers, locale, umask, directory.
+        position: where a configuration file names the script, for messages; makes no difference between workers.
     """
 
     file: str
@@ -123,12 +148,19 @@ class WorkerConfig:
     max_consecutive_failures: int = 6
     request_timeout_s: float = 0.0
     reset_to_baseline: bool = True
+    max_queue: int | None = None
+    position: Position = field(default=NOWHERE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _require(bool(self.file), "a worker needs a script file", "worker")
         _require(self.num is None or self.num >= 0, "num must not be negative (0 means the default)", "num")
         _require(self.max_threads >= 0, "max_threads must not be negative (0 means the runtime's)", "max_threads")
         _require(self.max_requests >= 0, "max_requests must not be negative (0 means the runtime's)", "max_requests")
+        _require(
+            self.max_queue is None or self.max_queue >= 0,
+            "max_queue must not be negative (0 means that nothing waits)",
+            "max_queue",
+        )
         _require(
             self.max_consecutive_failures >= -1,
             "max_consecutive_failures must be -1 (for ever) or more",

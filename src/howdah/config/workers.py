@@ -104,15 +104,16 @@ def check_numbers(runtime: RuntimeConfig, workers: Sequence[WorkerConfig]) -> No
     """Check what is written about threads; what follows from the machine's cores is checked when PHP starts.
 
     Raises:
-        ConfigError: without position; ``directive`` says which option is wrong.
+        ConfigError: with the position of the worker that is wrong; about all of them together without one, but
+            ``directive`` says which option to change.
     """
     most = runtime.max_threads
     for worker in workers:
         if isinstance(most, int) and worker.max_threads > most:
-            raise ConfigError(
+            raise worker.position.error(
                 f"max_threads {worker.max_threads} of the worker {worker.file} must not be greater than the {most} of "
                 "frankenphp: lower it, or raise the other",
-                directive="max_threads",
+                "max_threads",
             )
     least = sum(worker.num or 1 for worker in workers)
     for name, limit in (("num_threads", runtime.num_threads), ("max_threads", most)):

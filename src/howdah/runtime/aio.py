@@ -242,6 +242,7 @@ class LoopDispatcher:
         self.loop = loop
         self.ledger = Ledger()
         self._runtime = runtime
+        self._native_site = runtime.sites.native
         self._channel = engine.Channel()
         self._open: dict[int, Exchange] = {}
         self._slow: dict[int, Exchange] = {}
@@ -281,7 +282,7 @@ class LoopDispatcher:
         """
         if site.config.request_timeout_s:
             self.limits.is_active = True
-        return self._runtime.native_site(site).request(self._channel, *parts, env)
+        return self._native_site(site).request(self._channel, *parts, env)
 
     def submit(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from howdah.engine.native import native
 from howdah.errors import ConfigError, EngineError, EngineStartError, EngineStateError, WorkerBootError
@@ -21,7 +21,7 @@ from howdah.runtime.sizing import Sizing, usable_cores
 from howdah.runtime.workers import Member, WorkerTable
 
 if TYPE_CHECKING:
-    from howdah.config.model import RuntimeConfig
+    from howdah.config.model import RuntimeConfig, WorkerConfig
 
 _log = logging.getLogger("howdah.runtime")
 
@@ -38,12 +38,23 @@ def check_reload(before: RuntimeConfig, after: RuntimeConfig) -> None:
     Raises:
         ConfigError: names the setting and says to restart.
     """
-    for name in ("php_ini", "debug", "thread_stack_size_bytes", "max_queue"):
+    for name in ("php_ini", "debug", "thread_stack_size_bytes"):
         if getattr(before, name) != getattr(after, name):
             setting = name.removesuffix("_bytes")
             raise ConfigError(
                 f"{setting} has changed, which takes effect only at a start: restart the server", directive=setting
             )
+
+
+class _Before(NamedTuple):
+    """What a configuration that cannot be applied gives back."""
+
+    workers: tuple[WorkerPool, ...]
+    members: tuple[Member, ...]
+    config: RuntimeConfig
+    sizing: Sizing
+    max_threads: int
+    threads: list[tuple[Pool, int]]
 
 
 class Crew:
@@ -72,6 +83,7 @@ class Crew:
         self.roller = Roller(self.fleet, lambda: self.workers, self._invalidate, config.grace_s)
         self.scaler = ScalerThread(self.fleet, self.pools, usable_cores(), config.max_idle_time_s)
         self._members: tuple[Member, ...] = ()
+        self._sizing = Sizing(0, 0, 0, ())
         self._hurried = False  # by any thread, once
 
     def pools(self) -> tuple[Pool, ...]:
@@ -90,19 +102,26 @@ class Crew:
             self.fleet.add(pool, pool.base)
 
     def _open(self, member: Member) -> WorkerPool:
-        number = native.pool_open(self.config.max_queue)
+        number = native.pool_open(self._max_queue(member.worker))
         pool = WorkerPool(number, member.name, member.worker, member.env, base=0, max_threads=0)
         pool.site = member.site_name
         return pool
 
     def _set_sizes(self, sizing: Sizing) -> None:
         self.fleet.max_threads = sizing.max_threads
+        self.fleet.max_thread_memory_bytes = self.config.max_thread_memory_bytes
         self.regular.base = sizing.regular_threads
         self.regular.max_threads = sizing.max_threads - sum(size.num for size in sizing.workers)
         self.regular.max_requests = self.config.max_requests
+        native.pool_bound(self.regular.number, self.config.max_queue)
         for pool, size in zip(self.workers, sizing.workers, strict=True):
             pool.base, pool.max_threads = size.num, size.max
             pool.max_requests = pool.worker.max_requests or self.config.max_requests
+            native.pool_bound(pool.number, self._max_queue(pool.worker))
+        self._sizing = sizing
+
+    def _max_queue(self, worker: WorkerConfig) -> int:
+        return self.config.max_queue if worker.max_queue is None else worker.max_queue
 
     def wait_booted(self, boot_timeout_s: float, pools: Sequence[Pool] | None = None) -> EngineError | None:
         """Wait until every thread of the start is ready; for a worker that is when its script has booted.
@@ -185,24 +204,27 @@ class Crew:
                 "room for: restart it",
                 directive="max_threads",
             )
-        before = self.workers, self._members, self.config
+        before = _Before(
+            self.workers,
+            self._members,
+            self.config,
+            self._sizing,
+            self.fleet.max_threads,
+            [(pool, len(pool.slots)) for pool in self.pools()],
+        )
         known = [(member.worker, pool) for member, pool in zip(self._members, self.workers, strict=True)]
         self.config = config
         chosen, new, retired = self._choose(members)
         self.workers, self._members = chosen, tuple(members)
-        self.fleet.max_thread_memory_bytes = config.max_thread_memory_bytes
-        old_max = self.fleet.max_threads
         self._set_sizes(sizing)
         # New workers boot while the old ones still serve, so for a while there are threads for both.
         leaving = sum(len(pool.slots) for pool in retired)
-        self.fleet.max_threads = max(old_max, sizing.max_threads) + leaving + sum(pool.base for pool in new)
+        self.fleet.max_threads = max(before.max_threads, sizing.max_threads) + leaving + sum(pool.base for pool in new)
         for each in self.pools():
             self._fill(each)
         failed = self.wait_booted(_SAY_EVERY_S, new)
         if failed is not None:
-            self.workers, self._members, self.config = before
-            self._retire(new)
-            self._settle(old_max)
+            self._go_back(before, new)
             raise failed
         now = list(zip(members, self.workers, strict=True))
         earlier = [(worker, self._successor(pool)) for worker, pool in known]
@@ -230,6 +252,19 @@ class Crew:
             chosen.append(pool)
         return tuple(chosen), new, list(kept.values())
 
+    def _go_back(self, before: _Before, new: Sequence[WorkerPool]) -> None:
+        """Have everything as it was before `apply`."""
+        self.workers, self._members, self.config = before.workers, before.members, before.config
+        for pool, member in zip(self.workers, self._members, strict=True):
+            pool.worker, pool.site = member.worker, member.site_name
+        self._set_sizes(before.sizing)
+        self._retire(new)
+        for each, threads in before.threads:
+            self._shrink(each, max(threads, each.base))
+        for each in self.pools():
+            self._fill(each)
+        self._settle(before.max_threads)
+
     def _settle(self, max_threads: int) -> None:
         self.fleet.max_threads = max_threads
         self.fleet.trim()
@@ -255,7 +290,11 @@ class Crew:
                 if missing <= 0 or other is pool:
                     break
                 missing -= self.fleet.assign(self.fleet.threads[slot], pool)
-        for slot in sorted(pool.slots, reverse=True)[: max(0, len(pool.slots) - pool.max_threads)]:
+        self._shrink(pool, pool.max_threads)
+
+    def _shrink(self, pool: Pool, threads: int) -> None:
+        """Take those threads from a pool that are more than so many."""
+        for slot in sorted(pool.slots, reverse=True)[: max(0, len(pool.slots) - threads)]:
             self.fleet.assign(self.fleet.threads[slot], None)
 
     def _retire(self, pools: Sequence[WorkerPool]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from howdah.cgi.variables import endpoint
 from howdah.engine import native as engine
 from howdah.engine.native import native
-from howdah.errors import ConfigError, WorkerUnavailable
+from howdah.errors import WorkerUnavailable
 
 if TYPE_CHECKING:
     from howdah.config.model import WorkerConfig
@@ -136,21 +136,6 @@ class WorkerPool(Pool):
             self.last_error = None
             return False
         return True
-
-
-def check_worker_file(worker: WorkerConfig) -> None:
-    """Refuse a worker whose script cannot be read.
-
-    Raises:
-        ConfigError: with the cure.
-    """
-    path = os.path.abspath(worker.file)  # noqa: PTH100 - shown as the user wrote it, not resolved
-    if not os.path.exists(path):  # noqa: PTH110
-        raise ConfigError(f"worker script {path} does not exist; create it or correct the path", directive="worker")
-    if not os.path.isfile(path):  # noqa: PTH113
-        raise ConfigError(f"worker script {path} is no file; name the PHP script itself", directive="worker")
-    if not os.access(path, os.R_OK):
-        raise ConfigError(f"worker script {path} is not readable for this user", directive="worker")
 
 
 def unavailable(pool: WorkerPool) -> WorkerUnavailable:

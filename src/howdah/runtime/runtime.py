@@ -14,7 +14,6 @@ import sys
 import tempfile
 import threading
 import time
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from howdah.cgi.paths import decode_path
@@ -39,6 +38,7 @@ from howdah.runtime.logs import LogPump
 from howdah.runtime.opcache import FORCED_INI
 from howdah.runtime.request import Request, RequestParts, Response
 from howdah.runtime.site import Site
+from howdah.runtime.sites import SiteTable
 from howdah.runtime.sizing import CEILING, Sizing, calculate, ini_bytes, usable_cores, usable_memory_bytes
 from howdah.runtime.stats import RequestEnd, RuntimeStatistics, collect
 from howdah.runtime.sync import SyncDispatcher
@@ -59,7 +59,6 @@ _ATEXIT_TIMEOUT_S = 2.0
 _FAILED_START_GRACE_S = 1.0
 _LEAST_CEILING = 64
 _LEAST_DRAIN_S = 0.25
-_MOST_NAMES = 4096
 _DEBUG_LEVEL, _INFO_LEVEL = -4, 0
 
 
@@ -72,6 +71,7 @@ class Runtime:
 
     Attributes:
         config: the settings in force.
+        sites: the sites that requests have named.
         observers: each is called with a `RequestEnd` at the end of every request, on the thread that waited for it;
             must be quick and must not raise.
 
@@ -91,15 +91,12 @@ class Runtime:
         self._state = "new"  # under the lock; read anywhere
         self._pid = 0
         self.observers: list[Callable[[RequestEnd], None]] = []
-        self._sites_lock = threading.Lock()
-        self._served: weakref.WeakSet[Site] = weakref.WeakSet()  # under its lock
-        self._names: dict[bytes, str] = {}  # of sites by document root, for the log; each entry is one assignment
+        self.sites = SiteTable()
         self._crew: Crew | None = None
         self._registered: list[tuple[str, SiteConfig]] = []  # under the lock
         self._sync: SyncDispatcher | None = None
         self._dispatchers: dict[Any, LoopDispatcher] = {}  # by event loop; each loop's thread adds its own
         self._retired: list[Ledger] = []
-        self._sites: dict[SiteConfig | str, Site] = {}
         self._pump: LogPump | None = None
 
     # -- life -------------------------------------------------------------------------------------
@@ -256,35 +253,6 @@ class Runtime:
         if self._state != "running":
             raise EngineStateError(f"this Runtime is {self._state}: call start() first")
 
-    # -- sites ------------------------------------------------------------------------------------
-
-    def native_site(self, site: Site) -> engine.Site:
-        """Give the constants of a site's ``$_SERVER`` as PHP threads use them; made once per site."""
-        known = site.native
-        if known is None:
-            env = tuple((os.fsencode(name), os.fsencode(value)) for name, value in site.config.env.items())
-            site.unchanged = native.unchanged
-            with self._sites_lock:
-                self._served.add(site)
-            if site.name and len(self._names) < _MOST_NAMES:
-                self._names[site.root] = site.name
-            known = site.native = engine.Site(site.root, b"Howdah", env, site.config.request_timeout_s)
-        return known
-
-    def site(self, site: str | SiteConfig | Site) -> Site:
-        """Give the `Site` of a root or configuration; made once each.
-
-        Raises:
-            ConfigError: the root cannot be used.
-        """
-        if isinstance(site, Site):
-            return site
-        key = site if isinstance(site, str) else _site_key(site)
-        known = self._sites.get(key)
-        if known is None:
-            known = self._sites[key] = Site(SiteConfig(root=site) if isinstance(site, str) else site)
-        return known
-
     # -- requests ---------------------------------------------------------------------------------
 
     def dispatcher(self) -> LoopDispatcher:
@@ -320,7 +288,7 @@ class Runtime:
             raise EngineStateError("this Runtime is stopping")
         channel = sync.channel()
         try:
-            site = self.site(request.site)
+            site = self.sites.find(request.site)
             arguments = _arguments(site, request)
         except RequestRejected as error:
             sync.reject(error, channel)
@@ -328,7 +296,7 @@ class Runtime:
         except (ScriptError, ConfigError):
             sync.abandon(channel)
             raise
-        record = self.native_site(site).request(channel, *arguments, None)
+        record = self.sites.native(site).request(channel, *arguments, None)
         if request.body:
             record.set_body(request.body)
         return sync.run(record, channel, self.worker_for(site, arguments[0].script_filename), site.name)
@@ -342,7 +310,7 @@ class Runtime:
             EngineStateError: the runtime is not running.
         """
         dispatcher = self.dispatcher()
-        site = self.site(request.site)
+        site = self.sites.find(request.site)
         arguments = _arguments(site, request)
         dispatcher.accept()
         record = dispatcher.request(site, *arguments)
@@ -394,9 +362,8 @@ class Runtime:
 
     def _origin_names(self, root: bytes, slot: int) -> tuple[str, str]:
         """Give the names of the site at a document root and of the worker in a slot, for log records."""
-        site = self._names.get(root, "")
         role = self._crew.fleet.threads[slot].role if self._crew is not None and slot >= 0 else None
-        return site, role.name if role is not None else ""
+        return self.sites.name_of(root), role.name if role is not None else ""
 
     def dump_threads(self) -> list[dict[str, Any]]:
         """Say what every thread is doing now, scripts with their PHP backtrace."""
@@ -483,10 +450,7 @@ class Runtime:
         self._check_running()
         if self._crew is None:
             raise EngineStateError("this Runtime does not run")
-        with self._sites_lock:
-            sites = list(self._served)
-        for site in sites:
-            site.look_again()
+        self.sites.look_again()
         self._crew.roller.restart(names, changed)
 
     def worker_for(self, site: Site, script: bytes, worker: WorkerConfig | None = None) -> WorkerPool | None:
@@ -501,14 +465,6 @@ class Runtime:
         if crew is None or crew.table.is_empty:
             return None
         return crew.table.for_script(site, script) if worker is None else crew.table.for_worker(worker)
-
-
-def _site_key(config: SiteConfig) -> SiteConfig | str:
-    try:
-        hash(config)
-    except TypeError:
-        return repr(config)
-    return config
 
 
 def _arguments(site: Site, request: Request) -> RequestParts:

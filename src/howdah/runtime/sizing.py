@@ -152,15 +152,15 @@ def _check_worker(worker: WorkerConfig, max_threads: int | None) -> None:
     if not worker.max_threads:
         return
     if worker.num and worker.max_threads < worker.num:
-        raise ConfigError(
+        raise worker.position.error(
             f"worker {worker.file}: max_threads {worker.max_threads} must not be smaller than num {worker.num}",
-            directive="max_threads",
+            "max_threads",
         )
     if max_threads is not None and worker.max_threads > max_threads:
-        raise ConfigError(
+        raise worker.position.error(
             f"worker {worker.file}: max_threads {worker.max_threads} must not be greater than the max_threads "
             f"{max_threads} of the whole",
-            directive="max_threads",
+            "max_threads",
         )
 
 

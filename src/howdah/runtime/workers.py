@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from howdah.config.model import SiteConfig, WorkerConfig
-from howdah.errors import ConfigError
-from howdah.runtime.pools import WorkerPool, check_worker_file
+from howdah.runtime.pools import WorkerPool
+from howdah.runtime.script import check_worker_file
 from howdah.runtime.site import Site
 
 if TYPE_CHECKING:
@@ -70,18 +70,18 @@ def gather(config: RuntimeConfig, sites: Sequence[tuple[str, SiteConfig]]) -> li
     taken: set[str] = set()
     for worker in config.workers:
         if worker.match:
-            raise ConfigError(
+            raise worker.position.error(
                 f"the global worker {worker.file} has `match`, which only workers of a site may have: move it into "
                 "the site",
-                directive="match",
+                "match",
             )
         check_worker_file(worker)
         name = _plain_name(worker)
         if name in taken:
-            raise ConfigError(
+            raise worker.position.error(
                 f"two workers are called {name!r}: workers must not have duplicate filenames or names; give one of "
                 "them another name",
-                directive="name",
+                "name",
             )
         taken.add(name)
         members.append(Member(worker, name))
@@ -98,8 +98,8 @@ def _of_site(site_name: str, site: SiteConfig, taken: set[str]) -> list[Member]:
         check_worker_file(worker)
         name = _plain_name(worker)
         if worker.name is not None and name in own:
-            raise ConfigError(
-                f"two workers of one site are called {name!r}; give one of them another name", directive="name"
+            raise worker.position.error(
+                f"two workers of one site are called {name!r}; give one of them another name", "name"
             )
         own.add(name)
         members.append(Member(worker, _free_name(name, site_name, taken), site, site_name))
@@ -128,10 +128,10 @@ def _check_files(workers: Sequence[WorkerConfig], whose: str) -> None:
     for worker in workers:
         file = os.path.realpath(worker.file)
         if file in seen:
-            raise ConfigError(
+            raise worker.position.error(
                 f"{whose} must not have duplicate filenames: {worker.file} is there twice; give each its own `match`, "
                 "or raise num of one",
-                directive="worker",
+                "worker",
             )
         seen.add(file)
 

@@ -8,6 +8,8 @@ import os
 import resource
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 SECOND_SIGNAL = 130
 # How long connections may take to send what they were given, after the last request has ended.
 LAST_BYTES_S = 2.5
+# How long threads of the HTTP server may take to end after it.
+FOREIGN_THREADS_S = 1.0
+_LOOK_S = 0.002
 _DESCRIPTORS_WANTED = 65536
 # What is not a connection: PHP's files and sockets, spools, libraries.
 _DESCRIPTORS_KEPT = 256
@@ -57,6 +62,29 @@ def leave_now(code: int) -> NoReturn:
         with contextlib.suppress(Exception):
             stream.flush()
     os._exit(code)
+
+
+def wait_foreign_threads(timeout_s: float) -> bool:
+    """Wait until all threads that Python has not made have ended, such as those of the HTTP server.
+
+    Its last threads end some milliseconds after it says that it has ended. One of them that asks for the GIL while the
+    interpreter ends is unwound by it, at which Rust aborts the process.
+
+    Returns:
+        False when some are left after ``timeout_s``. Libraries keep idle ones for ever; those ask for nothing.
+    """
+    deadline = time.monotonic() + timeout_s
+    while _has_foreign_threads():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_LOOK_S)
+    return True
+
+
+def _has_foreign_threads() -> bool:
+    # Foreign threads that have called into Python are known to it as dummies.
+    own = {str(thread.native_id) for thread in threading.enumerate() if not thread.name.startswith("Dummy-")}
+    return not own.issuperset(entry.name for entry in Path("/proc/self/task").iterdir())
 
 
 def raise_descriptor_limit() -> None:

@@ -21,7 +21,15 @@ from howdah.errors import ConfigError, HowdahError, InternalError
 from howdah.observe.metrics import Metrics
 from howdah.serve.applications import Needs, php_sites
 from howdah.serve.certificates import Certificates
-from howdah.serve.life import LAST_BYTES_S, SECOND_SIGNAL, PhpStart, leave_now, raise_descriptor_limit
+from howdah.serve.life import (
+    FOREIGN_THREADS_S,
+    LAST_BYTES_S,
+    SECOND_SIGNAL,
+    PhpStart,
+    leave_now,
+    raise_descriptor_limit,
+    wait_foreign_threads,
+)
 from howdah.serve.listeners import warnings
 from howdah.serve.localca import Authority, data_folder
 from howdah.serve.reload import Prepared, Reloader
@@ -103,6 +111,7 @@ class Server:
             reloader.listen()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve(reloader, prepared))
+            wait_foreign_threads(FOREIGN_THREADS_S)
             return 0
         finally:
             reloader.close()

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from howdah.config.http import Position, PythonApp
+from howdah.config.http import PythonApp
+from howdah.config.model import Position
 from howdah.errors import BodyTooLarge, ClientDisconnected, ConfigError, RequestRejected
 from howdah.web.errorpages import HttpError
 from howdah.web.lifespan import Lifespan

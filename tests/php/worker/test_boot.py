@@ -143,6 +143,15 @@ def test_variables_of_the_site_are_seen_after_the_script_called_putenv(own_sites
         assert prepared["after_putenv"] == prepared["all"] == "site"
 
 
+@pytest.mark.parametrize("opcache", ["0", "1"])
+def test_a_script_that_waits_for_requests_does_not_hold_its_file_open(own_sites: ServerFactory, opcache: str) -> None:
+    server = in_worker(own_sites, worker_script(num=2), ini={"opcache.enable": opcache})
+    assert [path for path in server.descriptors() if path.endswith(".php")] == []
+    server.get("/ending.php?how=exit")
+    assert server.get("/hello.php").status_code == 200
+    assert [path for path in server.descriptors() if path.endswith(".php")] == []
+
+
 def test_without_e_in_variables_order_a_worker_has_no_env_either(own_sites: ServerFactory) -> None:
     server = in_worker(
         own_sites, worker_script(boot="note", env={"OF_WORKER": "worker"}), ini={"variables_order": "GPCS"}

@@ -216,6 +216,19 @@ def test_exit_in_a_shutdown_function_ends_the_output_there_and_harms_nobody(show
         assert shown.get("/hello.php?i=1").text == "request 1"
 
 
+@pytest.mark.slow
+def test_a_script_boots_on_its_thread_after_endless_recursion_whenever_opcache_was_looked_at_last(
+    shown: Server,
+) -> None:
+    boot(shown)
+    lives, mark = [thread["lives"] for thread in shown.statistics()["threads"]], shown.log_mark()
+    time.sleep(1.1)  # at the end of the first request after a second OPcache is asked for its state
+    assert end(shown, "recursion").count("Allowed memory size") == 1
+    assert boot(shown)
+    assert [thread["lives"] for thread in shown.statistics()["threads"]] == lives
+    assert "PHP failed" not in shown.log_since(mark)
+
+
 # -- time -----------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,26 @@ def test_a_reset_by_a_worker_lets_its_request_end_and_boots_every_script_with_ne
     assert numbers["wipes"] == 1
     assert numbers["wipe_pause_s"] < 1
     assert server.worker()["crashes"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.log_noise("Allowed memory size")
+def test_the_look_at_opcache_at_the_end_of_a_request_leaves_memory_limit_as_it_was(
+    own_sites: ServerFactory, tmp_path: Path
+) -> None:
+    (tmp_path / "app.php").write_text(
+        "<?php while (frankenphp_handle_request(static fn () => print strlen(str_repeat('x', $_GET['mb'] << 20))));"
+    )
+    server = in_worker(
+        own_sites,
+        worker_script(tmp_path / "app.php"),
+        root=tmp_path,
+        ini={"memory_limit": "18M", "display_errors": "1"},
+    )
+    for _ in range(2):
+        time.sleep(1.1)  # the look is due again
+        assert server.get("/app.php?mb=1").text == str(1 << 20)
+        assert "Allowed memory size of 18874368 bytes exhausted" in server.get("/app.php?mb=17").text
 
 
 def test_resets_under_load_of_both_modes_break_no_answer(own_sites: ServerFactory, tmp_path: Path) -> None:

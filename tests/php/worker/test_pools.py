@@ -16,8 +16,8 @@ from tests.php.harness.waiting import wait_until
 from tests.php.harness.workers import ANY, WORKERS, in_worker, worker_script
 
 
-def _counting(make: ServerFactory, **runtime: Any) -> Server:
-    worker = {"file": str(WORKERS / "counter.php"), "num": 1}
+def _counting(make: ServerFactory, *, max_queue_of_worker: int | None = None, **runtime: Any) -> Server:
+    worker = {"file": str(WORKERS / "counter.php"), "num": 1, "max_queue": max_queue_of_worker}
     return make({"any": {"root": str(SCRIPTS)}}, workers=[worker], runtime={"num_threads": 2, **runtime})
 
 
@@ -60,8 +60,11 @@ def test_a_request_that_waits_too_long_for_a_worker_gets_503(own_sites: ServerFa
     assert server.rejected() == 1
 
 
-def test_the_queue_of_a_worker_has_a_bound(own_sites: ServerFactory, tmp_path: Path) -> None:
-    server = _counting(own_sites, max_queue=5)
+@pytest.mark.parametrize(
+    "bounds", [{"max_queue": 5}, {"max_queue_of_worker": 5}, {"max_queue_of_worker": 5, "max_queue": 2}]
+)
+def test_the_queue_of_a_worker_has_a_bound(own_sites: ServerFactory, tmp_path: Path, bounds: dict[str, int]) -> None:
+    server = _counting(own_sites, **bounds)
     before = server.rejected()
     trace, gate = tmp_path / "trace", tmp_path / "gate"
     with RawConnection(server.port) as connection:
@@ -81,6 +84,20 @@ def test_the_queue_of_a_worker_has_a_bound(own_sites: ServerFactory, tmp_path: P
         sending.join()
         assert connection.read_response().status == 200
     assert (statuses.count(200), statuses.count(503)) == (5, 15)
+
+
+def test_a_worker_may_have_no_queue_while_classic_requests_wait(own_sites: ServerFactory, tmp_path: Path) -> None:
+    server = _counting(own_sites, max_queue_of_worker=0)
+    trace, gate = tmp_path / "trace", tmp_path / "gate"
+    with RawConnection(server.port) as connection:
+        _hold(connection, f"/worker/counter.php?trace={trace}&gate={gate}", trace)
+        refused = server.get("/worker/counter.php")
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        answers = fetch_parallel(server.url, lambda i: {"url": f"/hello.php?i={i}"}, 20)
+        assert {answer.status_code for answer in answers} == {200}
+        gate.touch()
+        assert connection.read_response().status == 200
+    assert server.get("/worker/counter.php").status_code == 200
 
 
 def test_a_client_that_does_not_read_holds_no_worker(own_sites: ServerFactory) -> None:

@@ -88,12 +88,37 @@ class TestWhatValidateLooksAt:
         assert message.startswith("howdah: Caddyfile:3:2: ")
         assert "public" in message
 
-    def test_scripts_of_workers(self, capsys: pytest.CaptureFixture[str]) -> None:
-        write("{\n\tfrankenphp {\n\t\tworker /nowhere/worker.php\n\t}\n}\n")
+    @pytest.mark.parametrize(
+        "block", ["{\n\tfrankenphp {\n\t\t%s\n\t}\n}\n", ":80 {\n\tphp_server {\n\t\t%s\n\t}\n}\n"]
+    )
+    @pytest.mark.parametrize(
+        ("worker", "position"),
+        [
+            ("worker /no/such.php", "3:10"),
+            ("worker /no/such.php 2 {\n\t\t\tname a\n\t\t}", "3:10"),
+            ("worker {\n\t\t\tnum 2\n\t\t\tfile /no/such.php\n\t\t}", "5:9"),
+        ],
+    )
+    def test_scripts_of_workers(
+        self, capsys: pytest.CaptureFixture[str], block: str, worker: str, position: str
+    ) -> None:
+        write(block % worker)
         assert main(["validate"]) == 2
-        assert capsys.readouterr().err == (
-            "howdah: worker script /nowhere/worker.php does not exist; create it or correct the path\n"
+        missing = f"{position}: worker script /no/such.php does not exist; create it or correct the path\n"
+        assert capsys.readouterr().err == f"howdah: Caddyfile:{missing}"
+        assert main(["adapt"]) == 0
+        write(capsys.readouterr().out, "config.json")
+        assert main(["validate", "-c", "config.json"]) == 2
+        assert capsys.readouterr().err == f"howdah: Caddyfile:{missing}", (
+            "JSON keeps the position, as that of directives"
         )
+
+    def test_a_script_of_a_worker_that_is_no_file_or_cannot_be_read(self, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("folder").mkdir()
+        write("{\n\tfrankenphp {\n\t\tworker folder\n\t}\n}\n")
+        assert main(["validate"]) == 2
+        assert "Caddyfile:3:10: worker script" in (said := capsys.readouterr().err)
+        assert "is no file; name the PHP script itself" in said
 
     def test_certificates(self, capsys: pytest.CaptureFixture[str]) -> None:
         write("a.test {\n\ttls missing.pem missing.key\n\trespond ok\n}\n")

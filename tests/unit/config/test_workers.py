@@ -10,7 +10,7 @@ import pytest
 from howdah.config.adapt import parse_config
 from howdah.config.directives.worker import DEFAULT_WATCH
 from howdah.config.http import HttpSite, Php, Routes, SiteAddress, Step
-from howdah.config.model import WorkerConfig
+from howdah.config.model import Position, WorkerConfig
 from howdah.config.workers import Names, server_name
 from howdah.errors import ConfigError
 
@@ -118,7 +118,9 @@ class TestNames:
         assert names_of(same, same, same, server="s") == ["w", "s:w", "w_1"]
 
     def test_a_worker_that_gets_another_name_keeps_everything_else(self) -> None:
-        made = WorkerConfig("/a.php", 2, "w", {"A": "b"}, ("x",), ("/x",), 3, 4, 5, 6.0, reset_to_baseline=False)
+        made = WorkerConfig(
+            "/a.php", 2, "w", {"A": "b"}, ("x",), ("/x",), 3, 4, 5, 6.0, False, 7, Position("Caddyfile", 1, 1)
+        )
         assert all(getattr(made, one.name) != one.default for one in fields(made)), "a field was added"
         _, renamed = Names().unique((WorkerConfig("/b.php", name="w"), made), "")
         assert renamed == replace(made, name="w_1")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.config.http import HttpServers, HttpSite, Position, ServerModel, SiteAddress, Tls
+from howdah.config.http import HttpServers, HttpSite, ServerModel, SiteAddress, Tls
+from howdah.config.model import Position
 from howdah.errors import ConfigError
 from howdah.serve.address import Address
 from howdah.serve.listeners import ListenerPlan, Redirect, is_public, plan, warnings

@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, PrivateFormat
 
-from howdah.config.http import HttpSite, Position, SiteAddress, Tls
+from howdah.config.http import HttpSite, SiteAddress, Tls
+from howdah.config.model import Position
 from howdah.errors import ConfigError
 from howdah.serve.listeners import TlsPlan
 from howdah.serve.localca import Authority, AuthorityError, data_folder

@@ -13,7 +13,6 @@ from howdah.config.http import (
     HeaderOperation,
     MethodMatch,
     PathMatch,
-    Position,
     RequestBody,
     Respond,
     Rewrite,
@@ -22,7 +21,7 @@ from howdah.config.http import (
     Step,
     Vars,
 )
-from howdah.config.model import WorkerConfig
+from howdah.config.model import Position, WorkerConfig
 from howdah.errors import ConfigError, QueueFull
 from tests.unit.fakes import whole
 from tests.unit.web.building import Built, ask, php_server, site, step

@@ -15,13 +15,13 @@ from howdah.config.http import (
     Header,
     HeaderOperation,
     PathMatch,
-    Position,
     PythonApp,
     RequestBody,
     Respond,
     Routes,
     Step,
 )
+from howdah.config.model import Position
 from howdah.errors import ConfigError, HowdahError
 from howdah.testing.client import Client
 from tests.unit.web.building import Built, site, step

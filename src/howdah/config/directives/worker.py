@@ -9,7 +9,7 @@ from howdah.config import units
 from howdah.config.context import Context
 from howdah.config.dispenser import Dispenser
 from howdah.config.lexer import Token
-from howdah.config.model import WorkerConfig
+from howdah.config.model import Position, WorkerConfig
 
 DEFAULT_WATCH = "./**/*.{env,php,twig,yaml,yml}"
 _KEYS = (
@@ -17,6 +17,7 @@ _KEYS = (
     "file",
     "match",
     "max_consecutive_failures",
+    "max_queue",
     "max_requests",
     "max_threads",
     "name",
@@ -51,6 +52,7 @@ def read_worker(line: Dispenser, context: Context, *, is_global: bool) -> ReadWo
             match                    <paths...>
             max_threads              <threads>
             max_requests             <requests>
+            max_queue                <requests>
             max_consecutive_failures <number>|-1
             request_timeout          <duration>
             reset_to_baseline        true|false
@@ -79,8 +81,8 @@ def read_worker(line: Dispenser, context: Context, *, is_global: bool) -> ReadWo
     num, most = fields.get("num"), fields.get("max_threads")
     if isinstance(num, int) and isinstance(most, int) and 0 < most < num:
         raise line.error(f"max_threads ({most}) of a worker must not be smaller than its num ({num})")
-    script = context.fixed(line, file)
-    return ReadWorker(context.make(line, WorkerConfig, file=script, **fields), file, line)
+    script, position = context.fixed(line, file), Position(file.file, file.line, file.column)
+    return ReadWorker(context.make(line, WorkerConfig, file=script, position=position, **fields), file, line)
 
 
 def _read_short(line: Dispenser, fields: dict[str, object]) -> Token | None:
@@ -95,7 +97,7 @@ def _read_short(line: Dispenser, fields: dict[str, object]) -> Token | None:
 
 def _read_option(option: Dispenser, context: Context, fields: dict[str, object]) -> None:
     match option.name:
-        case "num" | "max_threads" | "max_requests":
+        case "num" | "max_threads" | "max_requests" | "max_queue":
             fields[option.name] = units.count(option, option.argument("a number"))
         case "name":
             fields["name"] = context.fixed(option, option.argument("a name"))
