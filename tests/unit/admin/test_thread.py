@@ -89,6 +89,9 @@ def test_a_connection_that_stays_open_does_not_hold_the_end() -> None:
     with server_loop() as loop, served(control, loop) as (client, thread):
         host, _, port = client.address.partition(":")
         with socket.create_connection((host, int(port))) as open_connection:
+            # An answer first, so that the connection has been taken; then a request that does not come to its end.
+            open_connection.sendall(b"GET /ping HTTP/1.1\r\nHost: " + client.address.encode() + b"\r\n\r\n")
+            assert open_connection.recv(1000)
             open_connection.sendall(b"GET /ping HTTP/1.1\r\n")
             thread.stop()
             assert not thread._thread.is_alive()

@@ -488,6 +488,22 @@ class TestListener:
 
         run(test, loop)
 
+    def test_connection_that_is_accepted_during_the_end_is_answered_or_closed(self, loop: str) -> None:
+        async def test() -> None:
+            place = Place()
+            holding, asking, silent = [await place.open() for _ in range(3)]
+            holding.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")  # keeps the listener
+            late = list(place.listener._connections)
+            place.listener._is_ending = True  # as if the order had come before these were there
+            for connection in late:
+                place.listener.add(connection)
+            asking.send(LAST % b"/late")
+            assert (await asking.response())[1] == b"/late"
+            assert await silent.rest() == b""
+            await place.end()
+
+        run(test, loop)
+
     def test_other_kinds_of_service_need_another_listener(self, loop: str) -> None:
         async def test() -> None:
             place = Place()

@@ -333,7 +333,7 @@ class Connection(asyncio.Protocol):
 
     def end_when_idle(self) -> None:
         """End now if no request is under way; otherwise that is done after its answer."""
-        if self._current is None and self._phase not in _ENDING and self._phase is not _BUSY:
+        if self._current is None and not self.is_lost and self._phase not in _ENDING and self._phase is not _BUSY:
             self.close()
 
     def _linger(self) -> None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("howdah.serve")
 
+# How long a connection that came too late may take to ask for something.
+_LATE_S = 0.2
+# How many turns an event loop takes from accepting a connection to telling of it, and some more.
+_ACCEPTING_TURNS = 6
 _LONGEST_SWEEP_S, _SHORTEST_SWEEP_S = 1.0, 0.05
 
 Application = Callable[..., Any]
@@ -53,7 +57,9 @@ class Http1Listener:
         self._server: asyncio.AbstractServer | None = None
         self._opening: asyncio.Task[None] | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._is_looking = False
         self._is_closed = False
+        self._is_ending = False
 
     def start(self) -> None:
         """Accept connections from now on; call it on the running loop."""
@@ -73,6 +79,7 @@ class Http1Listener:
 
     def stop_accepting(self) -> None:
         """Close the socket; requests that run are finished, idle connections closed."""
+        self._is_ending = True
         self.leave()
         for connection in list(self._connections):
             connection.end_when_idle()
@@ -102,6 +109,12 @@ class Http1Listener:
     def add(self, connection: Connection) -> None:
         """Take a connection under watch; when there are as many as may be, no more are accepted."""
         self._connections.add(connection)
+        if self._is_ending:
+            # It was being accepted when the end was ordered. Its request is on the way, or there is none.
+            if self._serving.done():
+                connection.cut(flushes=False)
+            else:
+                self.loop.call_later(_LATE_S, connection.end_when_idle)
         if self._sweeper is None:
             self.date_line = date_line()
             self._sweeper = self.loop.call_later(self._sweep_s(), self._sweep)
@@ -145,6 +158,7 @@ class Http1Listener:
         self._opening = None
         if not task.cancelled() and (error := task.exception()) is not None and not self._serving.done():
             self._serving.set_exception(error)
+        self._look_for_end()
 
     def _close_server(self) -> None:
         if self._server is not None:
@@ -152,9 +166,20 @@ class Http1Listener:
             self._server = None
 
     def _look_for_end(self) -> None:
-        if self._is_closed and not self._connections and not self._serving.done():
+        if self._is_closed and not self._connections and not self._is_looking and self._opening is None:
+            self._is_looking = True
+            self.loop.call_soon(self._look_again, _ACCEPTING_TURNS)
+
+    def _look_again(self, turns: int) -> None:
+        """End after some turns of the loop, if no connection was just being accepted."""
+        if self._connections or self._serving.done():
+            self._is_looking = False
+        elif turns:
+            self.loop.call_soon(self._look_again, turns - 1)
+        else:
             if self._sweeper is not None:
                 self._sweeper.cancel()
+                self._sweeper = None
             self._serving.set_result(None)
 
     # -- sweeping -----------------------------------------------------------------------------------
