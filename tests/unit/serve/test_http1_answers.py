@@ -504,6 +504,16 @@ class TestListener:
 
         run(test, loop)
 
+    def test_that_is_ended_at_once_has_not_failed(self, loop: str) -> None:
+        async def test() -> None:
+            place = Place()
+            place.listener.stop_accepting()
+            assert await place.listener.wait_stopped(5)
+            assert place.listener.serving.exception() is None
+            await place.end()
+
+        run(test, loop)
+
     def test_other_kinds_of_service_need_another_listener(self, loop: str) -> None:
         async def test() -> None:
             place = Place()

@@ -144,6 +144,8 @@ class Http1Listener:
             self._opening.add_done_callback(self._on_opened)
 
     async def _accept(self) -> None:
+        if self._is_closed:
+            return
         # The server closes its socket when it has accepted enough; this one stays, with the connections that wait.
         listening = self._socket.dup()
         try:
