@@ -509,7 +509,8 @@ class TestListener:
             place = Place()
             place.listener.stop_accepting()
             assert await place.listener.wait_stopped(5)
-            assert place.listener.serving.exception() is None
+            error = place.listener.serving.exception()
+            assert error is None
             await place.end()
 
         run(test, loop)

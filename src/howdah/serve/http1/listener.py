@@ -144,7 +144,7 @@ class Http1Listener:
             self._opening.add_done_callback(self._on_opened)
 
     async def _accept(self) -> None:
-        if self._is_closed:
+        if self._is_full():
             return
         # The server closes its socket when it has accepted enough; this one stays, with the connections that wait.
         listening = self._socket.dup()
@@ -153,8 +153,12 @@ class Http1Listener:
         except BaseException:
             listening.close()
             raise
-        if self._is_closed or len(self._connections) >= self.options.max_connections:
+        if self._is_full():
             self._close_server()
+
+    def _is_full(self) -> bool:
+        """Tell whether no further connection is to be accepted."""
+        return self._is_closed or len(self._connections) >= self.options.max_connections
 
     def _on_opened(self, task: asyncio.Task[None]) -> None:
         self._opening = None
