@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+_SOURCES = Path(__file__).resolve().parents[3] / "src"
 
 # In a process of its own, because the one of the tests may have threads of all kinds.
 _PROGRAM = """
@@ -24,5 +28,9 @@ ended.set()
 
 
 def test_threads_that_python_does_not_know_are_waited_for_within_a_bound_and_others_are_not() -> None:
-    result = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True, timeout=30)
+    # The package may not be installed: these tests run before it is built.
+    environment = {**os.environ, "PYTHONPATH": str(_SOURCES)}
+    result = subprocess.run(
+        [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True, timeout=30, env=environment
+    )
     assert result.stdout.split() == ["True", "False", "True"]
