@@ -13,7 +13,7 @@ import pytest
 from howdah.serve.http1 import sendfile
 from howdah.serve.options import ListenerOptions
 from howdah.web.respond import ABORT
-from tests.unit.serve.http1_place import Client, Place, answer, run
+from tests.unit.serve.http1_place import Client, Place, answer, read_body, run
 
 GET = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -390,6 +390,20 @@ class TestTime:
             place = Place(app, idle_timeout_s=0.2)
             said = await place.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
             assert said.startswith(b"HTTP/1.1 408 ")
+            await place.end()
+
+        run(test, loop)
+
+    def test_application_that_does_not_read_a_body_is_not_the_clients_fault(self, loop: str) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.sleep(0.6)
+            await answer(send, b"%d" % len(await read_body(receive)))
+
+        async def test() -> None:
+            place = Place(app, idle_timeout_s=0.2)
+            client = await place.open()
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2_000_000)
+            assert (await client.response())[1] == b"2000000"
             await place.end()
 
         run(test, loop)

@@ -356,7 +356,7 @@ class Connection(asyncio.Protocol):
         self._since = self.loop.time()
 
     def note_progress(self) -> None:
-        """Note that the client has taken something."""
+        """Begin to count anew how long the client takes: it has taken something, or is only now waited for."""
         self._since = self.loop.time()
 
     def sweep(self, now: float) -> None:
@@ -379,9 +379,11 @@ class Connection(asyncio.Protocol):
             self._refuse(408)
         elif self._phase is _IDLE and waited_s > options.idle_timeout_s:
             self.close()
-        elif self._phase is _BODY and waited_s > options.idle_timeout_s and self._current is not None:
-            self._reader.refusal = 408
-            self._current.keeps_alive = False
-            self._current.disconnect()
+        elif self._phase is _BODY and waited_s > options.idle_timeout_s:
+            # Only while the application waits: if it does not, the client may be waiting for it.
+            if self._current is not None and self._current.is_receiving:
+                self._reader.refusal = 408
+                self._current.keeps_alive = False
+                self._current.disconnect()
         elif self._phase is Phase.LINGER and waited_s > _LINGER_S:
             self._transport.abort()

@@ -161,9 +161,9 @@ class Exchange:
         return self._state == _DONE
 
     @property
-    def has_begun(self) -> bool:
-        """Something of the answer has been written."""
-        return self._state >= _STREAMING
+    def is_receiving(self) -> bool:
+        """The application waits for more of the request, or for its client's end."""
+        return self._waiter is not None
 
     async def run(self, app: Application) -> None:
         """Let the application answer; whatever it does, the exchange has an end afterwards."""
@@ -208,6 +208,7 @@ class Exchange:
             if self._expects_continue and self._state == _OPEN:
                 self._connection.write(_CONTINUE)
             self._expects_continue = False
+            self._connection.note_progress()
             self._waiter = self._connection.loop.create_future()
             try:
                 await self._waiter
