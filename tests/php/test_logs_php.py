@@ -212,6 +212,7 @@ def test_access_log_and_log_of_a_script_share_standard_output(own_caddyfile: Ser
     answer = server.get("/log.php?i=0")
     assert (answer.status_code, answer.text) == (200, "")
     server.wait_for_log(r'"uri": ?"/log\.php\?i=0"')
+    server.wait_for_log(r'"msg": ?"said"')  # by another thread than the access log
     lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
     assert [line["i"] for line in lines if line["msg"] == "said"] == [1]
     handled = [line for line in lines if line["msg"] == "handled request"]
