@@ -11,7 +11,7 @@ C_FILES := $(filter-out native/hw_states.h,$(wildcard native/*.[ch] tests/native
 
 # What runs all of the C that touches PHP; whole applications and what is Python's alone would only take long.
 ASAN_TESTS := tests/php/worker tests/security/test_isolation.py $(addsuffix .py,$(addprefix tests/php/test_, \
-  back_pressure children_and_locale environment finish_and_abort opcache_wipe requests runtime_api sessions \
+  access_entries access_lines back_pressure children_and_locale environment finish_and_abort opcache_wipe requests runtime_api sessions \
   slowlog_backtraces thread_life timeouts_worker))
 
 ASAN_PYTEST := tools/asan_python.sh -m pytest -q -p no:randomly --timeout=300 -m 'not browser and not network'

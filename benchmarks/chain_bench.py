@@ -1,23 +1,29 @@
-"""What sites cost on top of the bare PHP application: CPU per request on the event loop, without PHP and sockets.
+"""What a site costs on top of the bare PHP application: CPU per request, without PHP and sockets.
 
     python benchmarks/chain_bench.py
+    python benchmarks/chain_bench.py --against /other/checkout/.venv/bin/python
 
-PHP is stood in for by an answer that is there at once, so that only the way of a request through routing, matchers
-and headers is measured. Prints a table; ``--json`` prints one line.
+A request takes its real way through router, chain, runtime, access log and histograms; what the extension does is
+stood in for. The process's CPU is measured, the log thread's and the disk's work included. Rounds of all rows
+alternate, and the medians are compared. ``--against`` measures another checkout in turn with this one, and prints
+both. Prints a table; ``--json`` prints one line.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
+
+import uvloop
+from standins import BROWSER, Runtime, fresh
 
 from howdah.config.http import (
     Encode,
@@ -25,6 +31,7 @@ from howdah.config.http import (
     HeaderMatch,
     HeaderOperation,
     HttpSite,
+    Log,
     Matcher,
     PathMatch,
     Php,
@@ -39,99 +46,122 @@ from howdah.config.http import (
     Step,
 )
 from howdah.config.model import SiteConfig
+from howdah.observe.histograms import RequestTimes
+from howdah.observe.logs import Logs
+from howdah.web.accesslog import AccessLog
 from howdah.web.asgi import PHPServer
 from howdah.web.chain import BuildContext, build_site
 from howdah.web.proxies import compile_proxies
-from howdah.web.response import DONE, HEADERS
 from howdah.web.router import Entry, HostTable, Router
 
 _ROUNDS = 9
-_REQUESTS = 8000
+_REQUESTS = 5000
+_TURNS = 5
+_CONNECTIONS = 32
+_BARE = "bare PHP application"
+# What issue and README speak of: router, a site as most are, access log, histograms.
+_WHOLE = "normal site, access log, histograms"
+_ONE, _MANY = "root, encode, php_server; router", "the same among 200 sites"
 
 
-class _Exchange:
-    """An exchange whose answer is there."""
-
-    def __init__(self, request: Any) -> None:
-        self.request = request
-
-    async def next(self) -> tuple[int, int, list[tuple[bytes, bytes]], bytes]:
-        return HEADERS | DONE, 200, [(b"content-type", b"text/html; charset=UTF-8")], b"Hello, world!"
-
-    def close(self) -> None:
-        pass
-
-
-class _Dispatcher:
-    def accept(self) -> None:
-        pass
-
-    def request(self, *parts: Any, env: Any = None) -> Any:
-        return parts
-
-    def submit(self, request: Any, on_slow: Any, pool: Any = None) -> _Exchange:
-        return _Exchange(request)
-
-
-class _Runtime:
-    """PHP that runs."""
-
-    is_running = ready = True
-    config = SimpleNamespace(grace_s=1.0, debug=False)
-
-    def __init__(self) -> None:
-        self._dispatcher = _Dispatcher()
-
-    def dispatcher(self) -> _Dispatcher:
-        return self._dispatcher
-
-    def register(self, site: Any, name: str = "") -> None:
-        pass
-
-    def worker_for(self, site: Any, script: bytes, worker: Any = None) -> None:
-        return None
-
-
-def _runtime() -> Any:
-    return _Runtime()
+class _Row(NamedTuple):
+    app: Any
+    flush: Callable[[], Any] = lambda: None
+    headers: Callable[[int], list[tuple[bytes, bytes]]] = lambda number: fresh(BROWSER)
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--against", help="the Python of another checkout's environment")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        (root / "hello.php").write_text("<?php echo 'Hello, world!';")
-        figures = asyncio.run(_measure(_applications(root)))
+    if options.against:
+        _print_two(*_compare(options.against, options.rounds))
+        return
+    figures = measure(options.rounds)
     if options.json:
         print(json.dumps(figures))
         return
-    bare = figures["bare PHP application"]
+    bare = figures[_BARE]
     print(f"{'':44}  us/request  on top")
     for name, value in figures.items():
         print(f"{name:44}  {value:10.2f}  {value - bare:+6.2f}")
 
 
-def _applications(root: Path) -> dict[str, Any]:
-    runtime = _runtime()
-    context = BuildContext(runtime, base=str(root))
-    plain = build_site(_plain(root, "localhost"), context)
-    one = HostTable([Entry("localhost", "", plain)])
+def measure(rounds: int) -> dict[str, float]:
+    """Give microseconds of CPU per request, by row."""
+    with tempfile.TemporaryDirectory(prefix="hw-chain-") as folder:
+        root = Path(folder)
+        (root / "hello.php").write_text("<?php echo 'Hello, world!';")
+        logs = Logs()
+        try:
+            return uvloop.run(_measure(_rows(root, logs), rounds))
+        finally:
+            logs.close()
+
+
+def _compare(other: str, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Measure the other checkout and this one in turns; give the medians of both."""
+    taken: dict[str, list[dict[str, float]]] = {other: [], sys.executable: []}
+    for turn in range(_TURNS):
+        for python in sorted(taken, reverse=bool(turn % 2)):
+            command = [python, __file__, "--json", "--rounds", str(rounds)]
+            taken[python].append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+    theirs, ours = (
+        {name: statistics.median(turn[name] for turn in turns) for name in turns[0]} for turns in taken.values()
+    )
+    return theirs, ours
+
+
+def _print_two(theirs: dict[str, float], ours: dict[str, float]) -> None:
+    print(f"{'on top of the bare PHP application, us':44}   other    this")
+    for name, value in ours.items():
+        print(f"{name:44}  {theirs[name] - theirs[_BARE]:+6.2f}  {value - ours[_BARE]:+6.2f}")
+    print(f"{_BARE + ', all of it':44}  {theirs[_BARE]:6.2f}  {ours[_BARE]:6.2f}")
+
+
+def _rows(root: Path, logs: Logs) -> dict[str, _Row]:
+    runtime, observed = Runtime(), Runtime()
+    observed.observers.append(RequestTimes().observe)
+    context = BuildContext(_as_any(runtime), base=str(root))
+    counted = BuildContext(_as_any(observed), base=str(root))
+
+    def routed(site: HttpSite, *, log: str = "", context: BuildContext = context) -> Router:
+        app: Any = build_site(site, context)
+        if log:
+            app = AccessLog(app, [logs.access(Log(output=str(root / log), format="json"))])
+        return Router({8000: HostTable([Entry("www.example.com", "", app)])})
+
+    names = [f"site{number}.example.com" for number in range(199)] + ["www.example.com"]
+    many = HostTable([Entry(name, "", build_site(_plain(root, name), context)) for name in names])
     proxies = compile_proxies(("10.0.0.0/8",), ("X-Forwarded-For",))
-    names = [f"site{number}.example.com" for number in range(199)]
-    many = HostTable([Entry(name, "", build_site(_plain(root, name), context)) for name in names] + one.entries)
+    rich = HostTable([Entry("www.example.com", "", build_site(_rich(root), context))])
+    normal, flush = _normal(root), logs.flush
     return {
-        "bare PHP application": PHPServer(root, runtime=runtime),
-        "site: root, encode, php_server": plain,
-        "the same behind the router": Router({8000: one}),
-        "the same among 200 sites": Router({8000: many}),
-        "site with headers, matchers and rewrites": build_site(_rich(root), context),
-        "all of it, trusted proxies": Router(
-            {8000: HostTable([Entry("", "", build_site(_rich(root), context))])}, proxies
-        ),
+        _BARE: _Row(PHPServer(root, runtime=_as_any(runtime))),
+        _ONE: _Row(routed(_plain(root, "www.example.com"))),
+        _MANY: _Row(Router({8000: many})),
+        "normal site: 2 headers, 2 matchers more": _Row(routed(normal)),
+        "normal site, histograms": _Row(routed(normal, context=counted)),
+        "normal site, access log": _Row(routed(normal, log="a"), flush),
+        _WHOLE: _Row(routed(normal, log="b", context=counted), flush),
+        "the same, each request another cookie": _Row(routed(normal, log="c", context=counted), flush, _strangers),
+        "rich site: a dozen directives": _Row(Router({8000: rich})),
+        "rich site, access log, histograms": _Row(routed(_rich(root), log="d", context=counted), flush),
+        "rich site, trusted proxies": _Row(Router({8000: rich}, proxies)),
     }
+
+
+def _as_any(runtime: Runtime) -> Any:
+    return runtime
+
+
+def _strangers(number: int) -> list[tuple[bytes, bytes]]:
+    """Give headers of somebody who has never been here."""
+    cookie = b"PHPSESSID=%032x" % (time.perf_counter_ns() + number)
+    return fresh([(name, cookie if name == b"cookie" else value) for name, value in BROWSER])
 
 
 def _step(action: Any, *conditions: Any, group: str = "") -> Step:
@@ -143,6 +173,22 @@ def _plain(root: Path, name: str) -> HttpSite:
     return HttpSite((SiteAddress(host=name),), steps)
 
 
+def _normal(root: Path) -> HttpSite:
+    """A site as most are: two fields of the head, two things that must not happen, compression, PHP."""
+    return HttpSite(
+        (SiteAddress(host="www.example.com"),),
+        (
+            _step(Root(str(root))),
+            _step(Header((HeaderOperation("set", "X-Content-Type-Options", "nosniff"),))),
+            _step(Header((HeaderOperation("set", "Referrer-Policy", "same-origin"),))),
+            _step(Redir("/new{uri}", "301"), PathMatch(("/old/*",))),
+            _step(Respond("", "403"), PathMatch(("/vendor/*", "*.sql", "*.log"))),
+            _step(Encode()),
+            _step(Php(SiteConfig(root=""))),
+        ),
+    )
+
+
 def _rich(root: Path) -> HttpSite:
     """A site as an application's documentation would have it: a dozen directives, of which most do not match."""
     security = (
@@ -152,7 +198,7 @@ def _rich(root: Path) -> HttpSite:
     )
     block = Routes((_step(Respond("api")),), exclusive=True)
     return HttpSite(
-        (SiteAddress(host="localhost"),),
+        (SiteAddress(host="www.example.com"),),
         (
             _step(Root(str(root))),
             _step(Header(security)),
@@ -172,7 +218,7 @@ def _rich(root: Path) -> HttpSite:
     )
 
 
-def _scope() -> dict[str, Any]:
+def _scope(number: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -181,16 +227,10 @@ def _scope() -> dict[str, Any]:
         "scheme": "http",
         "path": "/hello.php",
         "raw_path": b"/hello.php",
-        "query_string": b"",
+        "query_string": b"page=%d" % number,
         "root_path": "",
-        "headers": [
-            (b"host", b"localhost:8000"),
-            (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64)"),
-            (b"accept", b"text/html,application/xhtml+xml"),
-            (b"accept-encoding", b"gzip, deflate, br"),
-            (b"cookie", b"PHPSESSID=0123456789abcdef"),
-        ],
-        "client": ("127.0.0.1", 50000),
+        "headers": headers,
+        "client": ("192.0.2.7", 40_000 + number % _CONNECTIONS),
         "server": ("127.0.0.1", 8000),
         "extensions": {},
     }
@@ -204,17 +244,31 @@ async def _send(message: Any) -> None:
     pass
 
 
-async def _measure(applications: dict[str, Any]) -> dict[str, float]:
-    """Give the median of rounds that alternate between the applications."""
-    template = _scope()
-    taken: dict[str, list[float]] = {name: [] for name in applications}
-    for _ in range(_ROUNDS):
-        for name, app in applications.items():
-            begin = time.process_time()
-            for _ in range(_REQUESTS):
-                await app(dict(template), _receive, _send)
-            taken[name].append((time.process_time() - begin) / _REQUESTS * 1e6)
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    pass
+
+
+async def _measure(rows: dict[str, _Row], rounds: int) -> dict[str, float]:
+    """Give the median of rounds that alternate between the rows, without what making the requests costs.
+
+    Requests are made one by one: those of a long list would come from memory and not from the processor's cache, as
+    they do when a server has just read them.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in rows}
+    for _ in range(rounds):
+        for name, row in rows.items():
+            cost = await _round(row) - await _round(_Row(_nothing, headers=row.headers))
+            taken[name].append(cost / _REQUESTS * 1e6)
     return {name: statistics.median(values) for name, values in taken.items()}
+
+
+async def _round(row: _Row) -> float:
+    app, headers = row.app, row.headers
+    began = time.process_time()
+    for number in range(_REQUESTS):
+        await app(_scope(number, headers(number)), _receive, _send)
+    row.flush()
+    return time.process_time() - began
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ static int view(PyObject *object, hw_str_t *into)
     return -1;
 }
 
-static int view_pair(PyObject *pair, hw_str_t *name, hw_str_t *value)
+int hw_build_view_pair(PyObject *pair, hw_str_t *name, hw_str_t *value)
 {
     if (PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) {
         return view(PyTuple_GET_ITEM(pair, 0), name) < 0 ? -1 : view(PyTuple_GET_ITEM(pair, 1), value);
@@ -84,7 +84,7 @@ static int plan_pairs(PyObject *sequence, size_t factor, plan_t *plan)
 {
     hw_str_t name, value;
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) {
-        if (view_pair(PySequence_Fast_GET_ITEM(sequence, i), &name, &value) < 0) {
+        if (hw_build_view_pair(PySequence_Fast_GET_ITEM(sequence, i), &name, &value) < 0) {
             return -1;
         }
         plan->size += factor * name.len + value.len + 8;
@@ -175,7 +175,7 @@ static void copy_headers(hw_request_t *request, arena_t *arena, PyObject *sequen
     hw_str_t name, value;
     for (size_t i = 0; i < request->n_headers; i++) {
         hw_header_t *header = &request->headers[i];
-        view_pair(PySequence_Fast_GET_ITEM(sequence, (Py_ssize_t)i), &name, &value);
+        hw_build_view_pair(PySequence_Fast_GET_ITEM(sequence, (Py_ssize_t)i), &name, &value);
         header->name = arena_copy(arena, name.data, name.len);
         header->value = arena_copy(arena, value.data, value.len);
         header->key.data = arena->next;
@@ -211,7 +211,7 @@ static void copy_env(hw_env_pair_t *pairs, size_t count, arena_t *arena, PyObjec
 {
     hw_str_t name, value;
     for (size_t i = 0; i < count; i++) {
-        view_pair(PySequence_Fast_GET_ITEM(sequence, (Py_ssize_t)i), &name, &value);
+        hw_build_view_pair(PySequence_Fast_GET_ITEM(sequence, (Py_ssize_t)i), &name, &value);
         hw_str_t copied_name = arena_copy(arena, name.data, name.len);
         hw_str_t copied_value = arena_copy(arena, value.data, value.len);
         pairs[i] = (hw_env_pair_t){copied_name.data, copied_name.len, copied_value.data, copied_value.len};

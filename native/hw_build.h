@@ -13,6 +13,10 @@
  * headers, env. */
 #define HW_BUILD_ARGUMENTS 10
 
+/* Looks at a pair, tuple or list, of bytes; text is taken as UTF-8.
+ * Thread: python. Locks: GIL required. Owns: views of the pair. Fails: -1 and an exception. */
+HW_HIDDEN HW_RAISES int hw_build_view_pair(PyObject *pair, hw_str_t *name, hw_str_t *value);
+
 /* Thread: python. Locks: GIL required. Owns: new reference. Fails: NULL and an exception. */
 HW_HIDDEN HW_RAISES hw_request_t *hw_build_request(hw_channel_t *channel, hw_site_t *site, PyObject *const *arguments);
 

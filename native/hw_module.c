@@ -6,10 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "hw_access.h"
 #include "hw_board.h"
 #include "hw_body.h"
 #include "hw_control.h"
 #include "hw_engine.h"
+#include "hw_entry.h"
 #include "hw_kill.h"
 #include "hw_log.h"
 #include "hw_pools.h"
@@ -333,10 +335,11 @@ static int module_exec(PyObject *module)
             return -1;
         }
     }
-    if (hw_control_add(module) < 0) {
+    hw_module_state_t *state = PyModule_GetState(module);
+    if (hw_control_add(module) < 0 || hw_access_add(module, state) < 0 || hw_entry_add(module, state) < 0) {
         return -1;
     }
-    return hw_types_add(module, PyModule_GetState(module));
+    return hw_types_add(module, state);
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
@@ -345,6 +348,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->site_type);
     Py_VISIT(state->channel_type);
     Py_VISIT(state->request_type);
+    Py_VISIT(state->entry_type);
+    Py_VISIT(state->tap_type);
     return 0;
 }
 
@@ -354,6 +359,11 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->site_type);
     Py_CLEAR(state->channel_type);
     Py_CLEAR(state->request_type);
+    Py_CLEAR(state->entry_type);
+    Py_CLEAR(state->tap_type);
+    for (size_t i = 0; i < HW_ACCESS_KEYS; i++) {
+        Py_CLEAR(state->access_keys[i]);
+    }
     return 0;
 }
 

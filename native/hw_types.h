@@ -10,10 +10,31 @@
 #include "hw_config.h"
 #include "hw_request.h"
 
+/* Names of what access logs look for in scopes and messages. */
+enum {
+    HW_KEY_PEER,
+    HW_KEY_CLIENT,
+    HW_KEY_VERSION,
+    HW_KEY_METHOD,
+    HW_KEY_RAW_PATH,
+    HW_KEY_PATH,
+    HW_KEY_QUERY,
+    HW_KEY_HEADERS,
+    HW_KEY_ENTRY,
+    HW_KEY_TYPE,
+    HW_KEY_BODY,
+    HW_KEY_MORE_BODY,
+    HW_KEY_STATUS,
+    HW_ACCESS_KEYS
+};
+
 typedef struct {
     PyTypeObject *site_type;
     PyTypeObject *channel_type;
     PyTypeObject *request_type;
+    PyTypeObject *entry_type;
+    PyTypeObject *tap_type;
+    PyObject *access_keys[HW_ACCESS_KEYS];
 } hw_module_state_t;
 
 /* Makes the types and adds them to the module.

@@ -3,8 +3,8 @@
 One engine per process. ``howdah.engine.native`` is the only importer.
 """
 
-from collections.abc import Sequence
-from typing import Final, TypedDict, final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, TypedDict, final
 
 HEADERS: Final[int]
 INTERIM: Final[int]
@@ -135,6 +135,54 @@ def unchanged(path: bytes, known: tuple[int, int, int, object], /) -> bool: ...
 def log_take(timeout_s: float, /) -> tuple[list[tuple[int, int, float, bytes, bytes, int, bytes]], int]: ...
 def log_close() -> None: ...
 def log_to_stderr() -> None: ...
+
+# -- a line of an access log; the head is what stands between its time and its request
+def access_line(
+    head: bytes,
+    scope: dict[str, Any],
+    headers: Iterable[tuple[bytes, bytes]],
+    status: int,
+    is_complete: bool,
+    size_bytes: int,
+    read_bytes: int,
+    user: str,
+    time_s: float,
+    duration_s: float,
+    php: tuple[int, int, str, int, float, float] | None,
+    /,
+) -> bytes: ...
+
+@final
+class AccessTap:
+    """Makes the entries of one access log."""
+
+    def __new__(
+        cls,
+        receive: Callable[[AccessEntry], Awaitable[Any]],
+        put: Callable[[Any], Any],
+        head: bytes | None,
+        /,
+    ) -> AccessTap: ...
+    def open(self, scope: Any, receive: Any, send: Any, /) -> AccessEntry: ...
+
+@final
+class AccessEntry:
+    """One request of an access log; made by `AccessTap.open`, which also puts it into the scope."""
+
+    scope: Final[dict[str, Any]]
+    headers: Final[Any]
+    receive_on: Final[Any]
+    user: str
+    php: tuple[int, int, str, int, float, float] | None
+    time_s: Final[float]
+    duration_s: Final[float]
+    size_bytes: Final[int]
+    read_bytes: int
+    status: Final[int]
+    is_complete: Final[bool]
+    def send(self, message: Any, /) -> Any: ...
+    def receive(self) -> Any: ...
+    def end(self) -> None: ...
 
 @final
 class Channel:

@@ -92,6 +92,7 @@ def serve(
     Raises:
         HowdahError: the server does not start.
     """
+    from howdah.cli.collector import rare_collections
     from howdah.cli.notify import take_notifier
     from howdah.cli.temporary import temporary_folder
 
@@ -112,7 +113,8 @@ def serve(
     logs = Logs()
     try:
         logs.configure(model.logs, debug=model.runtime.debug)
-        return Server(model, Runtime(model.runtime), logs, reread, announce).run()
+        with rare_collections():
+            return Server(model, Runtime(model.runtime), logs, reread, announce).run()
     finally:
         logs.close()
 

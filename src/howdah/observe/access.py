@@ -1,17 +1,19 @@
 """Access log entries: what is known of an answered request, and how it is written.
 
 Field names are Caddy's, with a ``php`` object more. A line is made as soon as its request has ended, while all it
-needs is in the processor's cache; on the log thread it would cost twice as much. Headers come again and again, so
-their text is remembered.
+needs is in the processor's cache; on the log thread it would cost twice as much. Lines of JSON without filters are
+written by the extension, which makes the same of an entry as `as_fields` does.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from howdah.errors import EngineVersionError
 from howdah.observe.records import clock
-from howdah.observe.text import escape, quote_ascii, to_json
+from howdah.observe.text import escape
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -22,8 +24,6 @@ _SECRET = frozenset({b"cookie", b"set-cookie", b"authorization", b"proxy-authori
 _REDACTED = "REDACTED"
 # Who connected, where a trusted proxy has told of another client.
 _PEER = "howdah.peer"
-_REMEMBERED = 4096
-_LONGEST_REMEMBERED = 256
 
 
 class AccessEntry:
@@ -67,24 +67,25 @@ class AccessEntry:
         self.user = ""
         self.php: tuple[int, int, str, int, float, float] | None = None
 
-    def uri(self) -> str:
-        """Give path and query as they were sent."""
-        scope = self.scope
-        raw = scope.get("raw_path")
-        if raw is None:
-            raw = scope["path"].encode(errors="surrogateescape")
-        query = scope.get("query_string")
-        uri: str = (raw + b"?" + query if query else raw).decode("latin-1")
-        return uri
 
-    def peer(self) -> tuple[str, int]:
-        """Give address and port of who connected; empty where a socket has none."""
-        scope = self.scope
-        return _endpoint(scope[_PEER] if _PEER in scope else scope.get("client"))
+def _uri(scope: Any) -> str:
+    """Give path and query as they were sent."""
+    raw = scope.get("raw_path")
+    if raw is None:
+        raw = scope["path"].encode(errors="surrogateescape")
+    query = scope.get("query_string")
+    uri: str = (raw + b"?" + query if query else raw).decode("latin-1")
+    return uri
 
-    def client(self) -> str:
-        """Give the client's address, behind trusted proxies."""
-        return _endpoint(self.scope.get("client"))[0]
+
+def _peer(scope: Any) -> tuple[str, int]:
+    """Give address and port of who connected; empty where a socket has none."""
+    return _endpoint(scope[_PEER] if _PEER in scope else scope.get("client"))
+
+
+def _client(scope: Any) -> str:
+    """Give the client's address, behind trusted proxies."""
+    return _endpoint(scope.get("client"))[0]
 
 
 def _endpoint(client: tuple[str, int] | None) -> tuple[str, int]:
@@ -99,42 +100,9 @@ def is_error(entry: AccessEntry) -> bool:
     return entry.status >= _ERROR_FROM or not entry.is_complete
 
 
-class HeaderWriter:
-    """Writes headers as a JSON object of lists; remembers the text of pairs that it has seen."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[bytes, bytes], str] = {}
-
-    def write(self, headers: Headers, names: int) -> str:
-        """Give the object's inside, without braces.
-
-        Args:
-            headers: in the order in which they came.
-            names: number of different names; where it differs, values of one name are put together.
-        """
-        if names != len(headers):
-            return ",".join(f"{quote_ascii(name)}:{to_json(values)}" for name, values in named(headers).items())
-        known = self._known
-        try:
-            return ",".join([known[pair] for pair in headers])
-        except KeyError:
-            return ",".join([known.get(pair) or self._learn(pair) for pair in headers])
-        except TypeError:  # ASGI allows lists for pairs, too
-            return self.write([(name, value) for name, value in headers], names)
-
-    def _learn(self, pair: tuple[bytes, bytes]) -> str:
-        name, value = pair
-        text = f"{quote_ascii(title(name))}:[{quote_ascii(_shown(name, value))}]"
-        if len(value) <= _LONGEST_REMEMBERED:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[pair] = text
-        return text
-
-
 def title(name: bytes) -> str:
     """Give a header's name as Go writes it: ``Content-Type``."""
-    return "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))
+    return b"-".join(part.capitalize() for part in name.split(b"-")).decode("latin-1")
 
 
 def _shown(name: bytes, value: bytes) -> str:
@@ -149,46 +117,49 @@ def named(headers: Headers) -> dict[str, list[str]]:
     return fields
 
 
-def json_writer(logger: str) -> Callable[[AccessEntry], str]:
+def json_writer(logger: str) -> Callable[[AccessEntry], bytes]:
     """Make the function that writes entries as lines of JSON.
 
     Args:
         logger: name of the log.
     """
-    write_headers = HeaderWriter().write
-    info, error = (f'{{"level":"{level}","ts":' for level in ("info", "error"))
-    middle = f',"logger":{quote_ascii(logger)},"msg":"{MESSAGE}","request":{{"remote_ip":'
+    try:
+        from howdah.engine.native import native
+    except EngineVersionError:
+        return fields_writer(logger)
+    head = json_head(logger)
+    line = native.access_line
 
-    def write(entry: AccessEntry) -> str:
-        scope = entry.scope
-        headers = scope["headers"]
-        by_name = dict(headers)
-        host = by_name.get(b"host", b"").decode("latin-1")
-        address, port = entry.peer()
-        remote = quote_ascii(address)
-        client = quote_ascii(entry.client()) if _PEER in scope else remote
-        status, answer = entry.status, entry.headers
-        return (
-            f"{info if entry.is_complete and status < _ERROR_FROM else error}{entry.time_s:.7f}{middle}{remote}"
-            f',"remote_port":"{port}","client_ip":{client},"proto":"HTTP/{_protocol(scope)}"'
-            f',"method":{quote_ascii(scope["method"])},"host":{quote_ascii(host)},"uri":{quote_ascii(entry.uri())}'
-            f',"headers":{{{write_headers(headers, len(by_name))}}}}},"bytes_read":{entry.read_bytes}'
-            f',"user_id":{quote_ascii(entry.user)},"duration":{entry.duration_s:.9f},"size":{entry.size_bytes}'
-            f',"status":{status},"resp_headers":{{{write_headers(answer, len(dict(answer)))}}}{_end(entry)}'
+    def write(entry: AccessEntry) -> bytes:
+        return line(
+            head,
+            entry.scope,
+            entry.headers,
+            entry.status,
+            entry.is_complete,
+            entry.size_bytes,
+            entry.read_bytes,
+            entry.user,
+            entry.time_s,
+            entry.duration_s,
+            entry.php,
         )
 
     return write
 
 
-def _end(entry: AccessEntry) -> str:
-    cut = "" if entry.is_complete else ',"cut":true'
-    if entry.php is None:
-        return cut + "}\n"
-    request_id, thread, worker, memory_bytes, queue_s, php_s = entry.php
-    return (
-        f',"php":{{"request_id":{request_id},"thread":{thread},"worker":{quote_ascii(worker)}'
-        f',"memory":{memory_bytes},"queue":{queue_s:.6f},"time":{php_s:.6f}}}{cut}}}\n'
-    )
+def json_head(logger: str) -> bytes:
+    """Give what stands between the time of a line and its request."""
+    return f',"logger":{json.dumps(logger)},"msg":{json.dumps(MESSAGE)}'.encode()
+
+
+def fields_writer(logger: str) -> Callable[[AccessEntry], bytes]:
+    """Make a function that writes the same lines from the fields of entries, where the extension is not built.
+
+    Args:
+        logger: name of the log.
+    """
+    return lambda entry: json.dumps(as_fields(entry, logger), separators=(",", ":")).encode() + b"\n"
 
 
 def _protocol(scope: Any) -> str:
@@ -199,7 +170,7 @@ def _protocol(scope: Any) -> str:
 def as_fields(entry: AccessEntry, logger: str) -> dict[str, Any]:
     """Give an entry as nested dictionaries, for filters and for people."""
     scope = entry.scope
-    address, port = entry.peer()
+    address, port = _peer(scope)
     fields: dict[str, Any] = {
         "level": "error" if is_error(entry) else "info",
         "ts": round(entry.time_s, 7),
@@ -208,11 +179,11 @@ def as_fields(entry: AccessEntry, logger: str) -> dict[str, Any]:
         "request": {
             "remote_ip": address,
             "remote_port": str(port),
-            "client_ip": entry.client(),
+            "client_ip": _client(scope),
             "proto": f"HTTP/{_protocol(scope)}",
             "method": scope["method"],
             "host": dict(scope["headers"]).get(b"host", b"").decode("latin-1"),
-            "uri": entry.uri(),
+            "uri": _uri(scope),
             "headers": named(scope["headers"]),
         },
         "bytes_read": entry.read_bytes,

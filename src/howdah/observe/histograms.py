@@ -17,9 +17,8 @@ from prometheus_client.utils import floatToGoString
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from howdah.observe.snapshot import RequestEnd
-
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_FIRST_S = BOUNDS_S[0]
 _N_BUCKETS = len(BOUNDS_S) + 1
 _LABELS = ("site", "worker")
 _NAMES = (
@@ -64,21 +63,28 @@ class RequestTimes:
     def __init__(self) -> None:
         self._threads: dict[int, dict[tuple[str, str], _Series]] = {}
 
-    def observe(self, end: RequestEnd) -> None:
+    def observe(self, site: str, worker: str, status: int, queue_s: float, php_s: float) -> None:
         """Count a request; callable from any thread."""
         ident = get_ident()
         try:
-            series = self._threads[ident][end.site, end.worker]
+            series = self._threads[ident][site, worker]
         except KeyError:
-            series = self._threads.setdefault(ident, {}).setdefault((end.site, end.worker), _Series())
-        total_s, queue_s, php_s = end.total_s, end.queue_s, end.php_s
-        series.total[bisect_left(BOUNDS_S, total_s)] += 1
-        series.queue[bisect_left(BOUNDS_S, queue_s)] += 1
-        series.php[bisect_left(BOUNDS_S, php_s)] += 1
+            series = self._threads.setdefault(ident, {}).setdefault((site, worker), _Series())
+        total_s = queue_s + php_s
+        if total_s <= _FIRST_S:  # and so are its parts
+            series.total[0] += 1
+            series.queue[0] += 1
+            series.php[0] += 1
+        else:
+            bucket = bisect_left(BOUNDS_S, total_s)
+            series.total[bucket] += 1
+            series.queue[bisect_left(BOUNDS_S, queue_s) if queue_s > _FIRST_S else 0] += 1
+            # Most of the time is PHP's, which then is in the same bucket.
+            series.php[bucket if php_s > BOUNDS_S[bucket - 1] else bisect_left(BOUNDS_S, php_s)] += 1
         series.total_s += total_s
         series.queue_s += queue_s
         series.php_s += php_s
-        series.codes[end.status // 100 % 10] += 1
+        series.codes[status // 100 % 10] += 1
 
     def families(self, known: Sequence[tuple[str, str]] = ()) -> Iterator[Metric]:
         """Give the histograms, and the answers by class of status.

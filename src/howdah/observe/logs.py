@@ -26,6 +26,8 @@ _STREAMS = {"stdout": 1, "stderr": 2}
 _NOWHERE = "discard"
 _ACCESS = "http.log.access"
 _OURS = "howdah"
+# Text that is no Unicode is shown.
+_ODD = "backslashreplace"
 
 
 class AccessSink:
@@ -35,25 +37,45 @@ class AccessSink:
         put: takes a finished line; None drops everything.
         write: turns an entry into a line.
         log: level and hosts.
+        head: of lines that the extension may write by itself, in the place of ``write``; None leaves it to that.
+
+    Attributes:
+        direct: the head and ``put``, where all entries become such lines.
+        hostnames: hosts whose requests it wants; none means all.
+        is_wanted: anything is ever written.
+        put: logs an entry; does not block.
     """
 
-    __slots__ = ("_only_errors", "_put", "_write", "hostnames")
+    __slots__ = ("direct", "hostnames", "is_wanted", "put")
 
-    def __init__(self, put: Callable[[str], None] | None, write: Callable[[AccessEntry], str], log: Log) -> None:
-        self._put = put
-        self._write = write
-        self._only_errors = _LEVELS[log.level] > logging.INFO
+    def __init__(
+        self,
+        put: Callable[[bytes], None] | None,
+        write: Callable[[AccessEntry], bytes],
+        log: Log,
+        head: bytes | None = None,
+    ) -> None:
+        only_errors = _LEVELS[log.level] > logging.INFO
+        self.direct = (head, put) if head is not None and put is not None and not only_errors else None
         self.hostnames = frozenset(name.lower() for name in log.hostnames)
+        self.is_wanted = put is not None
+        # Made for what the log wants, because every request asks.
+        self.put = _compile_put(put, write, only_errors=only_errors)
 
-    @property
-    def is_wanted(self) -> bool:
-        """Anything is ever written."""
-        return self._put is not None
 
-    def put(self, entry: AccessEntry) -> None:
-        """Log an entry; does not block."""
-        if self._put is not None and (not self._only_errors or access.is_error(entry)):
-            self._put(self._write(entry))
+def _compile_put(
+    put: Callable[[bytes], None] | None, write: Callable[[AccessEntry], bytes], *, only_errors: bool
+) -> Callable[[AccessEntry], None]:
+    if put is None:
+        return lambda entry: None
+    if not only_errors:
+        return lambda entry: put(write(entry))
+
+    def put_error(entry: AccessEntry) -> None:
+        if access.is_error(entry):
+            put(write(entry))
+
+    return put_error
 
 
 class Logs:
@@ -106,13 +128,9 @@ class Logs:
         known = self._sinks.get(log)
         if known is None:
             output = self._output(log)
-            writer = self._writer
-
-            def put(line: str) -> None:
-                if output is not None:
-                    writer.put(output, line)
-
-            known = self._sinks[log] = AccessSink(put if output else None, _access_writer(log), log)
+            put = self._writer.channel(output) if output is not None else None
+            write, head = _access_writer(log)
+            known = self._sinks[log] = AccessSink(put, write, log, head)
         return known
 
     def flush(self) -> bool:
@@ -159,17 +177,17 @@ def _open(log: Log) -> Output:
     return output
 
 
-def _access_writer(log: Log) -> Callable[[AccessEntry], str]:
+def _access_writer(log: Log) -> tuple[Callable[[AccessEntry], bytes], bytes | None]:
     logger = _ACCESS if log.name == Log().name else f"{_ACCESS}.{log.name}"
     if not log.fields and log.format == "json":
-        return access.json_writer(logger)
+        return access.json_writer(logger), access.json_head(logger)
     change = Filter(log.fields).apply
     line = records.json_line if log.format == "json" else access.console_line
 
-    def write(entry: AccessEntry) -> str:
-        return line(change(access.as_fields(entry, logger)))
+    def write(entry: AccessEntry) -> bytes:
+        return line(change(access.as_fields(entry, logger))).encode(errors=_ODD)
 
-    return write
+    return write, None
 
 
 class _Handler(logging.Handler):
@@ -177,28 +195,28 @@ class _Handler(logging.Handler):
 
     def __init__(self, writer: LogWriter, output: Output | None, log: Log) -> None:
         super().__init__()
-        self._writer = writer
-        self._output = output
+        self._flush = writer.flush
+        self._put = writer.channel(output, soon=True) if output is not None else None
         self._include = log.include
         self._exclude = log.exclude
         self._change = Filter(log.fields).apply if log.fields else None
         self._line = records.json_line if log.format == "json" else records.console_line
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._output is None or not self._wants(record.name):
+        if self._put is None or not self._wants(record.name):
             return
         try:
             fields = records.fields_of(record)
             if self._change is not None:
                 fields = self._change(fields)
-            self._writer.put(self._output, self._line(fields))
+            self._put(self._line(fields).encode(errors=_ODD))
         except Exception:
             self.handleError(record)
 
     def flush(self) -> None:
         """Write what was logged; bounded. Called by ``logging.shutdown()``."""
         with contextlib.suppress(Exception):
-            self._writer.flush()
+            self._flush()
 
     def _wants(self, name: str) -> bool:
         if self._include and not any(_is_below(name, prefix) for prefix in self._include):

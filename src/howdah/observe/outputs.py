@@ -16,6 +16,8 @@ from pathlib import Path
 _FILE_MODE = 0o600  # what is logged is nobody else's business
 _FOLDER_MODE = 0o755
 _STREAM_WAIT_S = 2.0
+# What the system takes in one call.
+_MOST_AT_ONCE = min(1024, os.sysconf("SC_IOV_MAX"))
 _LINE_END = ord("\n")
 _STAMP = "%Y-%m-%dT%H-%M-%S"
 
@@ -32,14 +34,14 @@ class Output(ABC):
         self.lost = 0
         self._lost_in_a_row = 0
 
-    def write(self, lines: Sequence[str]) -> None:
+    def write(self, lines: Sequence[bytes]) -> None:
         """Write lines; never raises."""
         if not lines:
             return
-        data = "".join(lines).encode(errors="backslashreplace")
         try:
-            self._write(data)
+            self._write(lines)
         except OSError as error:
+            data = b"".join(lines)
             missing = max(1, data.count(b"\n") - self._written_lines(data))
             if not self._lost_in_a_row:
                 self._say(f"cannot be written, lines are lost: {error.strerror or error}")
@@ -51,11 +53,11 @@ class Output(ABC):
                 self._lost_in_a_row = 0
 
     @abstractmethod
-    def _write(self, data: bytes) -> None:
-        """Write all of the data.
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """Write all of the lines.
 
         Raises:
-            OSError: it could not be.
+            OSError: they could not be.
         """
 
     def _written_lines(self, data: bytes) -> int:
@@ -77,8 +79,8 @@ class StreamOutput(Output):
         super().__init__(name)
         self._descriptor = descriptor
 
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
+    def _write(self, lines: Sequence[bytes]) -> None:
+        view = memoryview(b"".join(lines))
         deadline = time.monotonic() + _STREAM_WAIT_S
         while view:
             try:
@@ -138,12 +140,18 @@ class FileOutput(Output):
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, lines: Sequence[bytes]) -> None:
         self._written_bytes = 0
         if self._descriptor >= 0 and not self._is_ours():
             self.close()
         if self._descriptor < 0:
             self.open()
+        room = self._roll_size_bytes - self._size_bytes
+        if not self._is_torn and (not self._roll_size_bytes or sum(map(len, lines)) <= room):
+            for begin in range(0, len(lines), _MOST_AT_ONCE):
+                self._put_lines(lines[begin : begin + _MOST_AT_ONCE])
+            return
+        data = b"".join(lines)
         begin = 0
         while begin < len(data):
             end = self._fitting(data, begin)
@@ -174,6 +182,16 @@ class FileOutput(Output):
             self._put(b"\n")
             self._written_bytes -= 1
         self._put(data)
+
+    def _put_lines(self, lines: Sequence[bytes]) -> None:
+        """Write lines without joining them: for each call of the system the thread has to wait for the GIL."""
+        count = os.writev(self._descriptor, lines)
+        self._written_bytes += count
+        self._size_bytes += count
+        if count < sum(map(len, lines)):
+            data = b"".join(lines)
+            self._is_torn = count > 0 and data[count - 1] != _LINE_END
+            self._put(data[count:])
 
     def _put(self, data: bytes) -> None:
         view = memoryview(data)

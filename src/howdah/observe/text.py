@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from json.encoder import encode_basestring, encode_basestring_ascii
+from json.encoder import encode_basestring
 from typing import Any
 
 # Control characters (C0, DEL, C1), line separators, marks that turn the direction of writing, lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-# Writes text as a JSON string of ASCII; for what clients send. It leaves DEL as it is, which moves no cursor.
-quote_ascii: Callable[[str], str] = encode_basestring_ascii
 
 
 def quote(text: str) -> str:

@@ -216,7 +216,7 @@ class Exchange:
         if not self.ended:
             self._dispatcher.ledger.ended(outcome)
             if self.pool is not None or self._dispatcher.observers:
-                observe(self._dispatcher.observers, self.request, self.pool, (self.site, self.status, outcome))
+                observe(self._dispatcher.observers, self.request, self.pool, self.site, self.status)
             self._dispatcher.limits.report(self.request)
             self._leave()
             if self._dispatcher.limits.is_active and self.request.finished_early:

@@ -40,7 +40,7 @@ from howdah.runtime.request import Request, RequestParts, Response
 from howdah.runtime.site import Site
 from howdah.runtime.sites import SiteTable
 from howdah.runtime.sizing import CEILING, Sizing, calculate, ini_bytes, usable_cores, usable_memory_bytes
-from howdah.runtime.stats import RequestEnd, RuntimeStatistics, collect
+from howdah.runtime.stats import Observer, RuntimeStatistics, collect
 from howdah.runtime.sync import SyncDispatcher
 from howdah.runtime.workers import Member, gather
 
@@ -72,8 +72,8 @@ class Runtime:
     Attributes:
         config: the settings in force.
         sites: the sites that requests have named.
-        observers: each is called with a `RequestEnd` at the end of every request, on the thread that waited for it;
-            must be quick and must not raise.
+        observers: each is called at the end of every request that PHP has had, on the thread that waited for it, with
+            what `howdah.runtime.stats.Observer` says; must be quick and must not raise.
 
     Raises:
         ConfigError: a setting is not valid.
@@ -90,7 +90,7 @@ class Runtime:
         self._lock = threading.Lock()  # guards start and stop against each other
         self._state = "new"  # under the lock; read anywhere
         self._pid = 0
-        self.observers: list[Callable[[RequestEnd], None]] = []
+        self.observers: list[Observer] = []
         self.sites = SiteTable()
         self._crew: Crew | None = None
         self._registered: list[tuple[str, SiteConfig]] = []  # under the lock

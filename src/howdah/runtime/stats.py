@@ -6,9 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from howdah.engine.native import ABORTED, COMPLETED, REJECTED, native
+from howdah.engine.native import native
 from howdah.runtime.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from howdah.runtime.crew import Crew
     from howdah.runtime.pools import WorkerPool
     from howdah.runtime.thread import PhpThread
+
+# Called with site, worker (empty for a regular thread), HTTP status (0 when the client left before there was one), and
+# seconds in the queue and in PHP up to the end of the response. Values and no record, because every request pays.
+Observer = Callable[[str, str, int, float, float], None]
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -55,28 +59,6 @@ class ThreadStatistics:
     worker: str = ""
     is_waiting: bool = False
     is_busy: bool = False
-
-
-class RequestEnd(NamedTuple):
-    """A request that PHP has had, when its response is complete; see `Runtime.observers`.
-
-    Attributes:
-        site: name of the site, may be empty.
-        worker: name of the worker, empty for a regular thread.
-        status: HTTP status, 0 when the client left before there was one.
-        outcome: ``completed``, ``rejected`` or ``aborted``.
-        queue_s: time in the queue.
-        php_s: time in PHP up to the end of the response.
-        total_s: both.
-    """
-
-    site: str
-    worker: str
-    status: int
-    outcome: str
-    queue_s: float
-    php_s: float
-    total_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,34 +168,23 @@ class RuntimeStatistics:
         return self.accepted - self.completed - self.aborted - sum(self.rejected.values())
 
 
-_OUTCOMES = {COMPLETED: "completed", REJECTED: "rejected", ABORTED: "aborted"}
-
-
-def observe(
-    observers: Sequence[Callable[[RequestEnd], None]],
-    request: Request,
-    pool: WorkerPool | None,
-    end: tuple[str, int, int],
-) -> None:
+def observe(observers: Sequence[Observer], request: Request, pool: WorkerPool | None, site: str, status: int) -> None:
     """Tell the observers of a request that ended, and add its time up for its worker.
 
     Args:
         observers: of the runtime.
         request: the record.
         pool: the worker that had it.
-        end: name of the site, HTTP status, outcome.
+        site: its name.
+        status: HTTP status, 0 when the client left before there was one.
     """
     queue_s, php_s = request.times_s
-    name = ""
+    worker = ""
     if pool is not None:
-        name = pool.name
+        worker = pool.name
         pool.request_time_s += queue_s + php_s
-    if not observers:
-        return
-    site, status, outcome = end
-    ended = RequestEnd(site, name, status, _OUTCOMES.get(outcome, "aborted"), queue_s, php_s, queue_s + php_s)
     for observer in observers:
-        observer(ended)
+        observer(site, worker, status, queue_s, php_s)
 
 
 def collect(state: str, crew: Crew | None, ledgers: Iterable[Ledger]) -> RuntimeStatistics:

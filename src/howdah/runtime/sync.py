@@ -80,7 +80,7 @@ class SyncDispatcher:
             self.ledger.ended(request.outcome)
             self._channels.append(channel)
             if pool is not None or self._runtime.observers:
-                observe(self._runtime.observers, request, pool, (site, response.status, request.outcome))
+                observe(self._runtime.observers, request, pool, site, response.status)
         return response
 
     def reject(self, error: RequestRejected, channel: engine.Channel) -> None:

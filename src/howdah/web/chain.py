@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,13 @@ from howdah.config import http as model
 from howdah.config.http import HttpServers, HttpSite, Routes, Step
 from howdah.errors import ClientDisconnected, ConfigError, HowdahError, RequestRejected, ScriptError
 from howdah.web.auth import compile_basic_auth
-from howdah.web.compress import Encoding, encoding_send
+from howdah.web.compress import Encoding
 from howdah.web.errorpages import HttpError, as_http_error, code_test, send_error
 from howdah.web.filecache import FileCache
 from howdah.web.fileserver import compile_file_server
+from howdah.web.head import Head
 from howdah.web.headers import compile_request_headers, compile_response_headers
-from howdah.web.matchers import compile_matcher
+from howdah.web.matchers import Test, compile_matcher
 from howdah.web.phpsite import compile_php
 from howdah.web.placeholders import compile_text, has_placeholders
 from howdah.web.pythonapp import MountedApp
@@ -33,16 +33,15 @@ from howdah.web.response import refusal_headers, send_body, with_headers
 from howdah.web.rewrites import compile_rewrite, compile_try_files, strip_prefix
 from howdah.web.roots import inner_folder
 from howdah.web.runner import PhpRunner
+from howdah.web.runs import Change
 from howdah.web.sendfile import compile_x_sendfile
+from howdah.web.steps import compile_steps, then
 
 if TYPE_CHECKING:
     from howdah.runtime.runtime import Runtime
     from howdah.web.static import Receive, Scope, Send
 
 _log = logging.getLogger("howdah.web")
-
-# What changes a request or its answer and lets the next step go on.
-_Change = Callable[[HttpRequest], None]
 
 
 @dataclass
@@ -73,33 +72,40 @@ def build_site(site: HttpSite, context: BuildContext) -> SiteApp:
         ConfigError: something in it cannot work; names the place in the configuration.
     """
     builder = _Builder(site, context)
-    chain = builder.compile(site.steps, _answer_empty)
+    root, steps = _first_root(site.steps)
+    chain = builder.compile(steps, _answer_empty)
     errors = [(code_test(routes.codes), builder.compile(routes.steps, _answer_error_empty)) for routes in site.errors]
-    return SiteApp(chain, errors, builder.apps, debug=context.debug)
+    return SiteApp((root, chain), errors, builder.apps, debug=context.debug)
 
 
 class SiteApp:
-    """A site as an ASGI application; made by `build_site`."""
+    """A site as an ASGI application; made by `build_site`.
+
+    Attributes:
+        tells_end: it can be called with a fourth argument, a function to be called when everything is over.
+    """
+
+    tells_end = True
 
     def __init__(
         self,
-        chain: Handler,
+        chain: tuple[str, Handler],
         errors: Sequence[tuple[Callable[[int], bool], Handler]],
         apps: Sequence[MountedApp],
         *,
         debug: bool,
     ) -> None:
-        self._chain = chain
+        self._root, self._chain = chain
         self._errors = errors
         self._apps = apps
         self._debug = debug
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, end: Callable[[], None] | None = None) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await _refuse_other(scope, receive, send)
             return
-        request = HttpRequest(scope, receive, send)
+        request = HttpRequest(scope, receive, send, self._root)
         try:
             await self._chain(request)
         except (HttpError, RequestRejected, ScriptError) as error:
@@ -110,6 +116,9 @@ class SiteApp:
             # The server's send() says so when the client left, static files when they shrank. Ending without the
             # end of the body makes the server cut the connection.
             _log.debug("the response to %a was not completed: %s", scope["path"], error)
+        finally:
+            if end is not None:
+                end()
 
     async def startup(self) -> None:
         """Start the Python applications of the site.
@@ -172,34 +181,13 @@ class _Builder:
 
     def compile(self, steps: Sequence[Step], following: Handler) -> Handler:
         """Compile a list of steps; ``following`` answers what none of them answers."""
-        known: dict[tuple[int, frozenset[str]], Handler] = {}
+        return compile_steps(self, steps, following)
 
-        def compile_from(index: int, done: frozenset[str]) -> Handler:
-            """Compile the rest of the list; of the groups that are done no step acts again."""
-            while index < len(steps) and _group(steps[index]) in done:
-                index += 1
-            if index == len(steps):
-                return following
-            done &= {_group(step) for step in steps[index:]}
-            handler = known.get((index, done))
-            if handler is None:
-                step = steps[index]
-                after = compile_from(index + 1, done | {_group(step)} if _group(step) else done)
-                with _placed(step):
-                    handler = self._compile_step(step, after)
-                    if step.matcher is not None:
-                        matches = compile_matcher(step.matcher, self._base)
-                        handler = _when(matches, handler, compile_from(index + 1, done))
-                known[index, done] = handler
-            return handler
+    def compile_matcher(self, matcher: model.Matcher) -> Test:
+        """Compile the condition of a step."""
+        return compile_matcher(matcher, self._context.base)
 
-        return compile_from(0, frozenset())
-
-    def _compile_step(self, step: Step, after: Handler) -> Handler:
-        change = self._compile_change(step.action)
-        return _then(change, after) if change is not None else self._compile_answer(step, after)
-
-    def _compile_change(self, action: model.Action) -> _Change | None:
+    def compile_change(self, action: model.Action) -> Change | None:
         """Compile an action that lets the next one go on; None for those that answer."""
         match action:
             case model.Root():
@@ -211,7 +199,7 @@ class _Builder:
             case model.TryFiles():
                 return compile_try_files(action, self._base)
             case model.Header():
-                return compile_response_headers(action.operations, deferred=action.deferred)
+                return compile_response_headers((action,))
             case model.RequestHeader():
                 return compile_request_headers(action.operations)
             case model.Encode():
@@ -222,13 +210,14 @@ class _Builder:
                 return compile_x_sendfile(action, self._suffixes, self._site_root, self._base)
         return None
 
-    def _compile_answer(self, step: Step, after: Handler) -> Handler:
+    def compile_answer(self, step: Step, after: Handler) -> Handler:
+        """Compile an action that answers, or hands the request to ``after``."""
         action = step.action
         match action:
             case Routes():
                 inner = self.compile(action.steps, after)
                 prefix = action.strip_prefix
-                return _then(lambda request: strip_prefix(request, prefix), inner) if prefix else inner
+                return then(lambda request: strip_prefix(request, prefix), inner) if prefix else inner
             case model.Php():
                 return compile_php(action, self._runner, self._site_root, self._base, after, self._context.files)
             case model.FileServer():
@@ -255,19 +244,7 @@ class _Builder:
 # -- steps ------------------------------------------------------------------------------------------
 
 
-def _then(change: _Change, after: Handler) -> Handler:
-    def handle(request: HttpRequest) -> Awaitable[None]:
-        change(request)
-        return after(request)
-
-    return handle
-
-
-def _when(matches: Callable[[HttpRequest], bool], acting: Handler, other: Handler) -> Handler:
-    return lambda request: acting(request) if matches(request) else other(request)
-
-
-def _compile_root(action: model.Root) -> _Change:
+def _compile_root(action: model.Root) -> Change:
     path = action.path
     if has_placeholders(path):
         text = compile_text(path)
@@ -283,7 +260,7 @@ def _compile_root(action: model.Root) -> _Change:
     return set_root
 
 
-def _compile_vars(action: model.Vars) -> _Change:
+def _compile_vars(action: model.Vars) -> Change:
     texts = [(name, compile_text(value)) for name, value in action.values.items()]
 
     def change(request: HttpRequest) -> None:
@@ -296,7 +273,7 @@ def _compile_vars(action: model.Vars) -> _Change:
     return change
 
 
-def _compile_encode(action: model.Encode) -> _Change:
+def _compile_encode(action: model.Encode) -> Change:
     encoding = Encoding(
         tuple(name.encode() for name in action.algorithms),
         action.minimum_bytes,
@@ -305,14 +282,21 @@ def _compile_encode(action: model.Encode) -> _Change:
     )
 
     def change(request: HttpRequest) -> None:
-        accepted = request.fields.get(b"accept-encoding")
-        if accepted and request.scope["method"] != "HEAD":
-            request.send = encoding_send(accepted, request.send, encoding)
+        if request.scope["method"] == "HEAD":
+            return
+        head = request.head
+        if head is None or head.encoding is not None or request.send is not request.head_send:
+            # Only what stands nearest to the handler may encode for it; changes of the head that come later stand
+            # around this one.
+            head = Head(request.send)
+            request.send = head.send
+        head.encoding = encoding
+        head.request_headers = request.scope["headers"]
 
     return change
 
 
-def _compile_request_body(action: model.RequestBody) -> _Change:
+def _compile_request_body(action: model.RequestBody) -> Change:
     max_bytes = action.max_size_bytes
 
     def change(request: HttpRequest) -> None:
@@ -342,12 +326,6 @@ async def _refuse_other(scope: Scope, receive: Receive, send: Send) -> None:
 # -- looking at the model ---------------------------------------------------------------------------
 
 
-def _group(step: Step) -> str:
-    if step.group:
-        return step.group
-    return "handle" if isinstance(step.action, Routes) and step.action.exclusive else ""
-
-
 def _all_steps(steps: Sequence[Step]) -> Iterator[Step]:
     for step in steps:
         yield step
@@ -364,6 +342,14 @@ def _suffixes(steps: Sequence[Step]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _first_root(steps: Sequence[Step]) -> tuple[str, Sequence[Step]]:
+    """Take off a root that every request begins with."""
+    first = steps[0] if steps else None
+    if first is None or first.matcher is not None or first.group or not isinstance(first.action, model.Root):
+        return "", steps
+    return ("", steps) if has_placeholders(first.action.path) else (first.action.path, steps[1:])
+
+
 def _fixed_root(top: Sequence[Step], steps: Sequence[Step]) -> str | None:
     """Give the root that holds for every request, or None when it depends on the request."""
     roots = [step for step in steps if isinstance(step.action, model.Root)]
@@ -378,21 +364,3 @@ def _fixed_root(top: Sequence[Step], steps: Sequence[Step]) -> str | None:
         return None
     users = (Routes, model.Php, model.FileServer, model.XSendfile)
     return None if any(isinstance(step.action, users) for step in before) else only.action.path
-
-
-@contextmanager
-def _placed(step: Step) -> Iterator[None]:
-    """Say where in the configuration a mistake stands."""
-    try:
-        yield
-    except ConfigError as error:
-        if error.file or not step.position.file:
-            raise
-        position = step.position
-        raise ConfigError(
-            error.message,
-            file=position.file,
-            line=position.line or None,
-            column=position.column or None,
-            directive=error.directive,
-        ) from None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from howdah.web.mime import is_compressible
 from howdah.web.precompressed import accepted
@@ -79,24 +79,37 @@ class _Gzip:
 _ENCODERS: dict[bytes, Callable[[int | None], Encoder]] = {b"zstd": _Zstd, b"br": _Brotli, b"gzip": _Gzip}
 
 
-class Encoding(NamedTuple):
+class Encoding:
     """What is encoded, and how.
 
-    Attributes:
+    Args:
         codings: in the order of preference among those that a client likes equally.
         minimum_bytes: smallest body worth it.
         types: media types, ``*`` at the end stands for anything; none means those that are known to shrink.
         levels: by coding, where they differ from the defaults.
+
+    Attributes:
+        fewest_digits: a length with fewer is too small.
     """
 
-    codings: tuple[bytes, ...] = _CODINGS
-    minimum_bytes: int = MINIMUM_BYTES
-    types: tuple[bytes, ...] = ()
-    levels: tuple[tuple[bytes, int], ...] = ()
+    __slots__ = ("_levels", "codings", "fewest_digits", "minimum_bytes", "types")
+
+    def __init__(
+        self,
+        codings: tuple[bytes, ...] = _CODINGS,
+        minimum_bytes: int = MINIMUM_BYTES,
+        types: tuple[bytes, ...] = (),
+        levels: tuple[tuple[bytes, int], ...] = (),
+    ) -> None:
+        self.codings = codings
+        self.minimum_bytes = minimum_bytes
+        self.fewest_digits = len(str(minimum_bytes))
+        self.types = types
+        self._levels = dict(levels)
 
     def encoder(self, coding: bytes) -> Encoder:
         """Make an encoder for one body."""
-        return _ENCODERS[coding](dict(self.levels).get(coding))
+        return _ENCODERS[coding](self._levels.get(coding))
 
 
 _DEFAULT = Encoding()
@@ -120,7 +133,27 @@ def choose_coding(accept_encoding: bytes, codings: tuple[bytes, ...] = _CODINGS)
 def encoding_send(accept_encoding: bytes, send: Send, encoding: Encoding = _DEFAULT) -> Send:
     """Give a ``send`` that encodes, or the same one where the client takes no coding."""
     coding = choose_coding(accept_encoding, encoding.codings)
-    return _Response(coding, send, encoding) if coding else send
+    return encode_with(coding, send, encoding) if coding else send
+
+
+def encode_with(coding: bytes, send: Send, encoding: Encoding) -> Send:
+    """Give a ``send`` that encodes by a coding what is worth it."""
+    return _Response(coding, send, encoding)
+
+
+def coding_of(start: Message, request_headers: Iterable[Header], encoding: Encoding) -> bytes:
+    """Choose the coding of an answer by its head; ``b""`` leaves it alone.
+
+    What the client takes is looked up last, because most answers are too small to be encoded.
+    """
+    headers = start.get("headers")
+    if headers and type(headers) is list:
+        name, value = headers[-1]  # where the length of what a script has answered stands
+        if len(value) < encoding.fewest_digits and name == b"content-length" and value.isdigit():
+            return b""
+    if _read_head(start, encoding) == _LEFT_ALONE:
+        return b""
+    return choose_coding(dict(request_headers).get(b"accept-encoding", b""), encoding.codings)
 
 
 class Compress:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
+from howdah.config.http import Header as HeaderAction
 from howdah.config.http import HeaderOperation
+from howdah.web.head import COMPARED, Applied, Head, Headers
 from howdah.web.matchers import compile_regexp, expander
 from howdah.web.placeholders import Text, compile_text
 from howdah.web.request import HttpRequest, bytes_of
 
-if TYPE_CHECKING:
-    from howdah.web.static import Message, Send
-
-Headers = list[tuple[bytes, bytes]]
-Applied = Callable[[Headers], Headers]
-
-# An answer has one of each; what the configuration says wins over what a handler would have said by itself.
-_SINGLE = frozenset({b"content-type", b"server"})
-# What describes the body is the handler's, whatever was said before it ran.
-_BODY = frozenset({b"content-length", b"content-encoding", b"content-range", b"etag", b"last-modified", b"location"})
-_COMPARED = _SINGLE | _BODY
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
@@ -44,78 +34,66 @@ def header_value(text: str) -> bytes:
     return _CONTROL.sub(b"", bytes_of(text)).strip()
 
 
-class Head:
-    """Changes of the head of one answer.
+def compile_response_headers(actions: Sequence[HeaderAction]) -> Callable[[HttpRequest], None]:
+    """Compile ``header`` directives that follow one another.
 
-    Attributes:
-        early: fields that are there before a handler answers.
-        is_plain: none of them needs to be compared with what the handler says.
-        deferred: changes for after it has answered.
-    """
-
-    __slots__ = ("_send", "deferred", "early", "is_plain")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.early: Headers = []
-        self.is_plain = True
-        self.deferred: list[Applied] = []
-
-    def __call__(self, message: Message) -> Awaitable[None]:
-        """Stand for ``send``."""
-        if message["type"] == "http.response.start":
-            headers: Headers = list(message["headers"])
-            if self.early:
-                headers = self.early + headers if self.is_plain else _merge(self.early, headers)
-            # What was asked for last is nearest to the handler.
-            for change in reversed(self.deferred):
-                headers = change(headers)
-            message = {**message, "headers": headers}
-        return self._send(message)
-
-
-def compile_response_headers(operations: Sequence[HeaderOperation], *, deferred: bool) -> Callable[[HttpRequest], None]:
-    """Compile ``header``: fields are there before the handler answers, or changed after it has.
+    Their fields are there before the handler answers, or changed after it has.
 
     Raises:
         ConfigError: a name or a regular expression is not valid.
     """
-    if deferred:
-        return _compile_deferred(operations)
-    fixed = _fixed_fields(operations)
-    is_plain = not any(operation.name.lower().encode("latin-1", "replace") in _COMPARED for operation in operations)
-    changes = [_compile(operation) for operation in operations]
+    steps = [_compile_deferred(action) if action.deferred else _compile_early(action) for action in actions]
+    early = _fixed_fields([operation for action in actions if not action.deferred for operation in action.operations])
+    deferred = _fixed_changes(actions)
+    is_plain = all(action.deferred or _is_plain(action) for action in actions)
 
-    def add(request: HttpRequest) -> None:
-        head = request.head or _head(request)
-        if fixed is not None and not head.early:
-            head.early = fixed
-        else:
-            early = head.early
-            for prepare in changes:
-                early = prepare(request)(early)
-            head.early = early
+    def change(request: HttpRequest) -> None:
+        for step in steps:
+            step(request.head or request.put_head(Head(request.send)), request)
+
+    if early is None or deferred is None:
+        return change
+
+    def change_first(request: HttpRequest) -> None:
+        if request.head is not None:
+            change(request)
+            return
+        # As put_head() does it.
+        request.head = head = Head(request.send, early, deferred, is_plain)
+        request.send = request.head_send = head.send
+
+    return change_first
+
+
+def _compile_early(action: HeaderAction) -> Callable[[Head, HttpRequest], None]:
+    is_plain = _is_plain(action)
+    changes = [_compile(operation) for operation in action.operations]
+
+    def add(head: Head, request: HttpRequest) -> None:
+        early: Headers = head.early or []
+        for prepare in changes:
+            early = prepare(request)(early)
+        head.early = early
         if not is_plain:
             head.is_plain = False
 
     return add
 
 
-def _compile_deferred(operations: Sequence[HeaderOperation]) -> Callable[[HttpRequest], None]:
-    changes = [_compile(operation) for operation in reversed(operations)]
+def _compile_deferred(action: HeaderAction) -> Callable[[Head, HttpRequest], None]:
+    changes = [_compile(operation) for operation in reversed(action.operations)]
 
-    def defer(request: HttpRequest) -> None:
-        head = request.head or _head(request)
+    def defer(head: Head, request: HttpRequest) -> None:
         # Placeholders stand for what the request was when it came by, not what later steps made of it.
         for prepare in changes:
-            head.deferred.append(prepare(request))
+            head.deferred += (prepare(request),)
 
     return defer
 
 
-def _head(request: HttpRequest) -> Head:
-    request.send = request.head = Head(request.send)
-    return request.head
+def _is_plain(action: HeaderAction) -> bool:
+    names = [operation.name.lower().encode("latin-1", "replace") for operation in action.operations]
+    return not any(name in COMPARED for name in names)
 
 
 def _fixed_fields(operations: Sequence[HeaderOperation]) -> Headers | None:
@@ -128,12 +106,16 @@ def _fixed_fields(operations: Sequence[HeaderOperation]) -> Headers | None:
     return [(header_name(operation.name), header_value(operation.value)) for operation in operations]
 
 
-def _merge(early: Headers, headers: Headers) -> Headers:
-    """Join what was said before the handler answered and what it says, where an answer has one of each."""
-    names = {name for name, _ in headers}
-    kept = [header for header in early if header[0] not in _BODY or header[0] not in names]
-    single = {name for name, _ in kept if name in _SINGLE}
-    return kept + [header for header in headers if header[0] not in single]
+def _fixed_changes(actions: Sequence[HeaderAction]) -> tuple[Applied, ...] | None:
+    """Give the deferred changes where no request changes them."""
+    fixed: list[Applied] = []
+    for action in actions:
+        for operation in reversed(action.operations) if action.deferred else ():
+            change = _constant(operation)
+            if change is None:
+                return None
+            fixed.append(change)
+    return tuple(fixed)
 
 
 def compile_request_headers(operations: Sequence[HeaderOperation]) -> Callable[[HttpRequest], None]:
@@ -154,19 +136,24 @@ def compile_request_headers(operations: Sequence[HeaderOperation]) -> Callable[[
 
 
 def _compile(operation: HeaderOperation) -> Callable[[HttpRequest], Applied]:
-    kind = operation.kind
-    if kind == "delete":
-        applied = _delete(operation.name)
-        return lambda request: applied
+    constant = _constant(operation)
+    if constant is not None:
+        return lambda request: constant
     name = header_name(operation.name)
     value = compile_text(operation.value)
-    if kind == "replace":
+    if operation.kind == "replace":
         return _replace(name, operation.search, value)
-    make: Any = {"add": _add, "set": _set, "default": _default}[kind]
-    if "{" not in operation.value:
-        constant = make(name, header_value(operation.value))
-        return lambda request: constant
+    make = _MAKERS[operation.kind]
     return lambda request: make(name, header_value(value(request)))
+
+
+def _constant(operation: HeaderOperation) -> Applied | None:
+    """Compile an operation that does the same for every request; None for others."""
+    if operation.kind == "delete":
+        return _delete(operation.name)
+    if operation.kind == "replace" or "{" in operation.value:
+        return None
+    return _MAKERS[operation.kind](header_name(operation.name), header_value(operation.value))
 
 
 def _delete(pattern: str) -> Applied:
@@ -194,6 +181,9 @@ def _default(name: bytes, value: bytes) -> Applied:
         return headers if any(header[0] == name for header in headers) else [*headers, (name, value)]
 
     return apply
+
+
+_MAKERS: dict[str, Callable[[bytes, bytes], Applied]] = {"add": _add, "set": _set, "default": _default}
 
 
 def _replace(name: bytes, search: str, value: Text) -> Callable[[HttpRequest], Applied]:

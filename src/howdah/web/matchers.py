@@ -68,6 +68,31 @@ def compile_matcher(matcher: Matcher, base: str) -> Test:
     return holds
 
 
+def is_by_path(matcher: Matcher) -> bool:
+    """Say whether the path alone decides, and a matcher that does not take a request leaves no trace in it.
+
+    Regular expressions note their groups even where another condition, or a ``not`` around them, refuses the request.
+    """
+    if notes_groups(matcher):
+        return len(matcher.conditions) == 1 and not _header_of(matcher.conditions[0])
+    return all(_is_by_path(condition) for condition in matcher.conditions)
+
+
+def _is_by_path(condition: Condition) -> bool:
+    if isinstance(condition, PathMatch):
+        return not any(has_placeholders(pattern) for pattern in condition.patterns)
+    return isinstance(condition, NotMatch) and all(is_by_path(one) and not notes_groups(one) for one in condition.sets)
+
+
+def _header_of(condition: Condition) -> str:
+    return condition.header if isinstance(condition, RegexpMatch) else ""
+
+
+def notes_groups(matcher: Matcher) -> bool:
+    """Say whether a matcher notes something of the requests that it takes, for placeholders."""
+    return any(isinstance(condition, RegexpMatch) for condition in matcher.conditions)
+
+
 def compile_condition(condition: Condition, base: str) -> Test:
     """Compile one condition.
 
@@ -338,14 +363,12 @@ def _value_test(value: str) -> Callable[[HttpRequest, str], bool]:
 def _header(condition: HeaderMatch) -> Test:
     name = condition.name.lower().encode("latin-1", "replace")
     if condition.absent:
-        return lambda request: name not in request.fields
+        return lambda request: not request.has_field(name)
     if not condition.values:
-        return lambda request: name in request.fields
+        return lambda request: request.has_field(name)
     tests = _value_tests(condition.values)
 
     def matches(request: HttpRequest) -> bool:
-        if name not in request.fields:
-            return False
         # Each field by itself: joined ones would not equal any of their values.
         for key, raw_value in request.scope["headers"]:
             if key == name:

@@ -61,7 +61,11 @@ def compile_php(
                 served = _limited(served, request.max_body_bytes)
             # A page that a script writes for an error keeps the error's status, unless it sets another.
             send = request.send if request.error is None else with_status(request.send, request.error.status)
-            return runner.run(served, found, request.original_uri, request.scope, request.receive, send)
+            if request.is_changed:
+                uri = request.original_uri
+            else:  # the same for most requests, without a call
+                uri = request.raw_path + b"?" + request.query if request.query else request.raw_path
+            return runner.run(served, found, uri, request.scope, request.receive, send)
         if type(found) is FileRoute:
             return send_file(found, request.scope, request.receive, request.send, cache=cache, extra=[SERVER])
         assert isinstance(found, RedirectRoute)  # noqa: S101 - there is no other kind

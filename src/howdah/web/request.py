@@ -16,7 +16,7 @@ from howdah.cgi.variables import split_host
 
 if TYPE_CHECKING:
     from howdah.web.errorpages import HttpError
-    from howdah.web.headers import Head
+    from howdah.web.head import Head
     from howdah.web.static import Message, Receive, Scope, Send
 
 Handler = Callable[["HttpRequest"], Awaitable[None]]
@@ -58,18 +58,21 @@ class HttpRequest:
         error: the error that is answered, inside of ``handle_errors``.
         folded: see `fold_path`; None while nobody has asked.
         head: changes of the answer's head, None while there are none.
+        head_send: what it put in the place of ``send``.
         max_body_bytes: bound set by ``request_body``; None leaves the site's.
         user: who was let in by ``basic_auth``.
+        is_changed: the scope is no longer the one that came.
     """
 
     __slots__ = (
         "_fields",
         "_headers",
-        "_owned",
         "_path",
         "error",
         "folded",
         "head",
+        "head_send",
+        "is_changed",
         "max_body_bytes",
         "original",
         "query",
@@ -83,22 +86,23 @@ class HttpRequest:
         "variables",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, root: str = "") -> None:
         self.scope = self.original = scope
         self.receive = receive
         self.send = send
         self.raw_path: bytes = scope.get("raw_path") or quote_from_bytes(scope["path"].encode()).encode()
         self.query: bytes = scope.get("query_string", b"")
-        self.root = ""
+        self.root = root
         self.values: dict[str, str] = {}
         self.variables: dict[str, str] = {}
         self.error: HttpError | None = None
         self.max_body_bytes: int | None = None
         self.user = ""
-        self._owned = False
+        self.is_changed = False
         self._path: str | None = None
         self.folded: str | None = None
         self.head: Head | None = None
+        self.head_send: Send | None = None
         self._headers: dict[str, str] | None = None
         self._fields: dict[bytes, bytes] | None = None
 
@@ -139,6 +143,15 @@ class HttpRequest:
             self._fields = dict(self.scope["headers"])
         return self._fields
 
+    def has_field(self, name: bytes) -> bool:
+        """Tell whether there is a header field; the first to ask makes no dictionary for it."""
+        if self._fields is not None:
+            return name in self._fields
+        for key, _ in self.scope["headers"]:  # noqa: SIM110 - a generator costs more than all of it
+            if key == name:
+                return True
+        return False
+
     @property
     def original_raw_path(self) -> bytes:
         """The path as it came, percent-encoded."""
@@ -148,6 +161,8 @@ class HttpRequest:
     @property
     def original_uri(self) -> bytes:
         """Path and query as they came: PHP's REQUEST_URI."""
+        if not self.is_changed:
+            return self.raw_path + b"?" + self.query if self.query else self.raw_path
         query: bytes = self.original.get("query_string", b"")
         return self.original_raw_path + b"?" + query if query else self.original_raw_path
 
@@ -182,16 +197,22 @@ class HttpRequest:
     @property
     def is_rewritten(self) -> bool:
         """A step has changed the path."""
-        return self._owned and self.raw_path != self.original_raw_path
+        return self.is_changed and self.raw_path != self.original_raw_path
 
     # -- what changes it --------------------------------------------------------------------------
 
     def change(self, name: str, value: Any) -> None:
         """Set an entry of the scope."""
-        if not self._owned:
+        if not self.is_changed:
             self.scope = dict(self.scope)
-            self._owned = True
+            self.is_changed = True
         self.scope[name] = value
+
+    def put_head(self, head: Head) -> Head:
+        """Let changes of the answer's head stand around what there is."""
+        self.head = head
+        self.send = self.head_send = head.send
+        return head
 
     def set_path(self, raw_path: bytes) -> None:
         """Give the request another path, percent-encoded."""
@@ -216,8 +237,9 @@ class HttpRequest:
         It has no body, which may have been read already.
         """
         self.error = error
+        self.head_send = None  # steps for the error put what is theirs around it, so that it can be taken off again
         self.scope = self.original
-        self._owned = False
+        self.is_changed = False
         self.raw_path = self.original_raw_path
         self.query = self.original.get("query_string", b"")
         self._path = self.folded = None

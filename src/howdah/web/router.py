@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from howdah.cgi.variables import split_host
 from howdah.errors import HowdahError
+from howdah.web.accesslog import AccessLog
 from howdah.web.chain import SiteApp
 from howdah.web.matchers import host_test
 from howdah.web.response import send_body
@@ -52,6 +53,7 @@ class HostTable:
         wildcards = sorted((entry for entry in self.entries if "*" in entry.host), key=_vagueness)
         self._wildcards = [(host_test([entry.host]), entry) for entry in wildcards]
         self._remembered: dict[bytes, list[Entry]] = {}
+        self._direct: dict[bytes, Application] = {}  # hosts whose first site answers every path
         only = self._exact.get("", []) if len(self.entries) == 1 else []
         self._only = only[0].app if only and not only[0].path else None
 
@@ -64,17 +66,28 @@ class HostTable:
             if name == b"host":
                 host = value
                 break
+        direct = self._direct.get(host)
+        if direct is not None:
+            return direct
         found = self._remembered.get(host)
         if found is None:
             found = self._candidates(host)
             if len(host) <= _LONGEST_REMEMBERED_HOST:
-                if len(self._remembered) >= _REMEMBERED_HOSTS:
-                    self._remembered.clear()
-                self._remembered[host] = found
+                self._remember(host, found)
         for entry in found:
             if not entry.path or _is_below(scope["path"], entry.path):
                 return entry.app
         return answer_nothing
+
+    def _remember(self, host: bytes, found: list[Entry]) -> None:
+        if len(self._remembered) >= _REMEMBERED_HOSTS:
+            self._remembered.clear()
+            self._direct.clear()
+        self._remembered[host] = found
+        if found and not found[0].path:
+            # A method costs less than an object that is called.
+            app = found[0].app
+            self._direct[host] = app.__call__ if isinstance(app, SiteApp | AccessLog) else app
 
     def _candidates(self, raw_host: bytes) -> list[Entry]:
         host = split_host(raw_host, b"http")[0].decode("latin-1").lower().strip("[]").rstrip(".")

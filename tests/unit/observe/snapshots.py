@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,14 @@ class Statistics:
     workers: tuple[Worker, ...] = ()
 
 
-@dataclass
-class End:
+class End(NamedTuple):
+    """What an observer is told of a request that has ended."""
+
     site: str = "/srv"
     worker: str = ""
     status: int = 200
-    outcome: str = "completed"
     queue_s: float = 0.0
     php_s: float = 0.0
-    total_s: float = 0.0
 
 
 class Runtime:
@@ -102,7 +101,7 @@ class Runtime:
 
     def __init__(self, statistics: Statistics | None = None) -> None:
         self.now = statistics or Statistics()
-        self.observers: list[Callable[[Any], None]] = []
+        self.observers: list[Callable[[str, str, int, float, float], None]] = []
 
     def statistics(self) -> Statistics:
         return self.now

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -150,9 +153,9 @@ def test_requests_are_counted_by_site_and_worker() -> None:
     runtime = Runtime(Statistics(workers=(Worker(name="api", site="/a"),)))
     metrics = Metrics(runtime)
     (observe,) = runtime.observers
-    observe(End(site="/a", worker="api", total_s=0.004, queue_s=0.001, php_s=0.003))
-    observe(End(site="/a", worker="api", total_s=100.0, queue_s=0.0, php_s=100.0, status=503))
-    observe(End(site="/b", total_s=0.004))
+    observe(*End(site="/a", worker="api", queue_s=0.001, php_s=0.003))
+    observe(*End(site="/a", worker="api", php_s=100.0, status=503))
+    observe(*End(site="/b", php_s=0.004))
     text = page(metrics)
     for sample in (
         'howdah_request_duration_seconds_bucket{le="0.0025",site="/a",worker="api"} 0.0',
@@ -174,7 +177,7 @@ def test_requests_are_counted_by_site_and_worker() -> None:
 def test_a_site_can_have_any_name() -> None:
     runtime = Runtime()
     metrics = Metrics(runtime)
-    runtime.observers[0](End(site='/a"\n\\b'))
+    runtime.observers[0](*End(site='/a"\n\\b'))
     assert 'site="/a\\"\\n\\\\b"' in page(metrics)
     list(text_string_to_metric_families(page(metrics)))
 
@@ -185,7 +188,7 @@ def test_histograms_come_and_go_while_the_server_runs() -> None:
     metrics.collect_requests(True)
     metrics.collect_requests(True)
     assert len(runtime.observers) == 1
-    runtime.observers[0](End())
+    runtime.observers[0](*End())
     assert "howdah_request_" in page(metrics)
     metrics.collect_requests(False)
     assert runtime.observers == []
@@ -198,12 +201,24 @@ def test_histograms_can_be_left_out() -> None:
     assert not runtime.observers
 
 
+TIMES = st.sampled_from([0.0, *BOUNDS_S, *(bound + 1e-9 for bound in BOUNDS_S)]) | st.floats(0, 100)
+
+
+@given(TIMES, TIMES)
+def test_each_time_is_in_its_bucket(queue_s: float, php_s: float) -> None:
+    times = RequestTimes()
+    times.observe(*End(queue_s=queue_s, php_s=php_s))
+    for family, time_s in zip(times.families(), (queue_s + php_s, queue_s, php_s), strict=False):
+        for bound, sample in zip((*BOUNDS_S, math.inf), family.samples, strict=False):
+            assert sample.value == (time_s <= bound), (family.name, bound)
+
+
 def test_no_observation_of_any_thread_is_lost() -> None:
     times = RequestTimes()
 
     def observe() -> None:
         for _ in range(2000):
-            times.observe(End(total_s=BOUNDS_S[0]))
+            times.observe(*End(php_s=BOUNDS_S[0]))
 
     threads = [threading.Thread(target=observe) for _ in range(4)]
     for thread in threads:

@@ -18,7 +18,7 @@ REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference"
 def test_every_metric_is_in_the_reference() -> None:
     runtime = Runtime(ALL)
     metrics = Metrics(runtime, lost_log_lines=lambda: 0)
-    runtime.observers[0](End())
+    runtime.observers[0](*End())
     text = (REFERENCE / "metrics.md").read_text()
     page, _ = metrics.render()
     names = re.findall(r"^# TYPE (\S+)", page.decode(), re.MULTILINE)
