@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from standins import BROWSER, fresh
+
 from howdah.config.http import Log, LogField
 from howdah.observe.histograms import RequestTimes
 from howdah.observe.logs import Logs
@@ -27,15 +29,6 @@ from howdah.web.accesslog import ENTRY, AccessLog
 
 _ROUNDS = 9
 _REQUESTS = 10_000
-_HEADERS = [
-    (b"host", b"www.example.com"),
-    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
-    (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-    (b"accept-language", b"en-US,en;q=0.5"),
-    (b"accept-encoding", b"gzip, deflate, br, zstd"),
-    (b"cookie", b"PHPSESSID=0123456789abcdef0123456789abcdef"),
-    (b"connection", b"keep-alive"),
-]
 _ANSWER = [
     (b"server", b"Howdah"),
     (b"x-powered-by", b"PHP/8.2.32"),
@@ -44,11 +37,6 @@ _ANSWER = [
 ]
 # As wrk sends them.
 _FEW_HEADERS = [(b"host", b"127.0.0.1:8000")]
-
-
-def fresh(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Copy headers as a server makes them for each request: nothing is interned, no hash is known."""
-    return [(bytes(bytearray(name)), bytes(bytearray(value))) for name, value in headers]
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -143,10 +131,10 @@ def measure() -> dict[str, float]:
         logs = Logs()
         query = LogField("uri", "query", (("replace", "token", "REDACTED"),))
         results = {
-            "access log, json, browser": _access(logs, _HEADERS, Log(output=str(path / "a"), format="json")),
+            "access log, json, browser": _access(logs, BROWSER, Log(output=str(path / "a"), format="json")),
             "access log, json, one header": _access(logs, _FEW_HEADERS, Log(output=str(path / "b"), format="json")),
-            "access log, console": _access(logs, _HEADERS, Log(output=str(path / "c"))),
-            "access log, filter": _access(logs, _HEADERS, Log(output=str(path / "d"), format="json", fields=(query,))),
+            "access log, console": _access(logs, BROWSER, Log(output=str(path / "c"))),
+            "access log, filter": _access(logs, BROWSER, Log(output=str(path / "d"), format="json", fields=(query,))),
             "histograms": _histograms(),
             "record of PHP, json": _records(logs, path / "e"),
         }
